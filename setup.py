@@ -1,0 +1,51 @@
+"""tfcap's packages and what they need.
+
+The base install is what a Beam worker needs to build records: light, without TensorFlow. The
+bounds are what is known to work together, on Python 3.10 to 3.13.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+BASE = [
+    "apache-beam>=2.77,<2.78",
+    "google-crc32c>=1.6,<2",
+    "nltk>=3.9.1,<4",
+    "numpy>=2,<2.5",  # Beam's own upper bound
+    "pillow>=11,<13",
+    "tqdm>=4.66,<5",
+]
+EXTRAS = {
+    # TensorFlow and tensorflow-text share the minor version; text 2.21.0 does not import.
+    "tf": [
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-text>=2.21.1,<2.22",
+        "keras>=3.12,<3.16",
+        "tensorboard>=2.20,<2.22",
+    ],
+    "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
+    "serve": [],
+    "report": [],
+    "dev": [
+        "hypothesis>=6.100,<7",
+        "pytest>=8,<10",
+        "pytest-timeout>=2.3,<3",
+        "ruff>=0.6,<0.18",
+    ],
+}
+EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+
+setup(
+    name="tfcap",
+    version="0.1.0",
+    description="Image captioning as a production pipeline on TensorFlow",
+    long_description=Path(__file__).with_name("README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["records*", "beam_jobs*", "tfcap*", "serving*"]),
+    install_requires=BASE,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["tfcap=tfcap.cli.main:main"]},
+)

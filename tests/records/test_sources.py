@@ -1,0 +1,92 @@
+"""Caption files of both forms, and everything that can be wrong with them."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from records.errors import UserError
+from records.sources import parse_captions
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
+KEY = st.from_regex(r"[a-z0-9_]{1,8}\.(jpg|png)", fullmatch=True)
+
+
+def parse(text):
+    content = text if isinstance(text, bytes) else text.encode()
+    return list(parse_captions(content, "captions.txt"))
+
+
+@given(st.lists(st.tuples(KEY, TEXT), min_size=1, max_size=5), st.sampled_from(["\n", "\r\n"]))
+def test_kaggle_form_round_trip(rows, newline):
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator=newline).writerows([("image", "caption"), *rows])
+    assert parse(buffer.getvalue()) == rows
+
+
+@given(st.lists(st.tuples(KEY, TEXT), min_size=1, max_size=5), st.sampled_from(["\n", "\r\n"]))
+def test_token_form_round_trip(rows, newline):
+    lines = [f"{key}#{number}\t{caption}{newline}" for number, (key, caption) in enumerate(rows)]
+    assert parse("".join(lines)) == rows
+
+
+def test_quotes_and_commas():
+    text = 'image,caption\na.jpg,"a ""stop"" sign, red"\nb.jpg,a "loose" quote\n'
+    assert parse(text) == [("a.jpg", 'a "stop" sign, red'), ("b.jpg", 'a "loose" quote')]
+
+
+def test_forms_are_told_apart_by_content_and_a_byte_order_mark_is_dropped():
+    assert parse(b"\xef\xbb\xbfimage,caption\na.jpg,x\n") == [("a.jpg", "x")]
+    assert parse(b"\xef\xbb\xbfa.jpg#0\tx\n") == [("a.jpg", "x")]
+
+
+def test_ghost_picture_of_the_token_file_is_kept_as_it_is():
+    assert parse("2258277193_586949ec62.jpg.1#0\tpeople\n") == [
+        ("2258277193_586949ec62.jpg.1", "people")
+    ]
+
+
+def test_blank_lines_do_not_count_and_empty_captions_stay():
+    assert parse("image,caption\n\na.jpg,\n\n") == [("a.jpg", "")]
+    assert parse("a.jpg#0\t\n\nb.jpg#1\tx\n") == [("a.jpg", ""), ("b.jpg", "x")]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "captions.txt is empty"),
+        (" \n\n", "captions.txt is empty"),
+        ("image,caption\n", "no caption"),
+        ("picture;text\n", "line 1: 'picture;text'"),
+        ("image,caption\na.jpg,x\nb.jpg,x,y\n", "line 3: 3 columns"),
+        ("image,caption\na.jpg\n", "line 2: 1 columns"),
+        ('image,caption\na.jpg,"two\nlines"\nb.jpg\n', "line 4: 1 columns"),
+        ('image,caption\na.jpg,x\nb.jpg,"never closed\n', "line 3: "),
+        ('image,caption\na.jpg,"x"y\n', "line 2: "),
+        ("a.jpg#0\tx\nb.jpg x\n", "line 2: 'b.jpg x'"),
+        (b"image,caption\na.jpg,caf\xe9\n", "line 2: not UTF-8"),
+        ("image,caption\na.jpg,x\n../b.jpg,x\n", "line 3: picture name '../b.jpg'"),
+        ("image,caption\n..,x\n", "line 2: picture name"),
+        ("image,caption\n,x\n", "line 2: picture name"),
+        ("image,caption\na\\b.jpg,x\n", "line 2: picture name"),
+        ("a.jpg#0\tx\n/etc/passwd#0\tx\n", "line 2: picture name"),
+        ("a.jpg#0\tx\na\0.jpg#0\tx\n", "line 2: picture name"),
+    ],
+)
+def test_malformed_files_are_one_line_that_names_the_place(text, complaint):
+    with pytest.raises(UserError) as error:
+        parse(text)
+    assert complaint in str(error.value)
+    assert "captions.txt" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_give_rows_or_a_user_error(content):
+    try:
+        rows = parse(content)
+    except UserError:
+        return
+    assert rows
