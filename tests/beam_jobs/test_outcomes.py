@@ -1,0 +1,67 @@
+"""Outcomes: the same sum in whatever order and grouping the runner adds them up."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beam_jobs.outcomes import DeadLetter, Outcome, merge
+from records.manifest import ShardInfo
+
+TEXT = st.text("ab", max_size=2)
+LETTERS = st.builds(DeadLetter, TEXT, st.sampled_from(["missing", "truncated"]), TEXT)
+EMPTY_CAPTIONS = st.builds(DeadLetter, TEXT, st.just("caption_empty"), TEXT, TEXT)
+COUNTS = st.integers(0, 9)
+SHARDS = st.builds(
+    lambda index: ShardInfo(f"n-train.tfrecord-{index:05d}-of-00010", 2, 10, 99, "0" * 64), COUNTS
+)
+OUTCOMES = st.builds(
+    Outcome,
+    shards=st.lists(SHARDS, max_size=2).map(tuple),
+    dead_letters=st.lists(LETTERS | EMPTY_CAPTIONS, max_size=3).map(tuple),
+    word_counts=st.dictionaries(TEXT, COUNTS, max_size=3),
+    captions_per_picture=st.dictionaries(COUNTS, COUNTS, max_size=3),
+    caption_words=COUNTS,
+    longest_caption=COUNTS,
+    unassigned=COUNTS,
+)
+
+
+def published(outcome):
+    """What of an outcome ends up in the files."""
+    return (
+        sorted(shard.file for shard in outcome.shards),
+        outcome.records,
+        outcome.dead_letter_lines(),
+        outcome.dead_letter_counts(),
+        outcome.word_counts,
+        outcome.statistics(),
+        outcome.unassigned,
+    )
+
+
+@given(st.lists(OUTCOMES, max_size=5), st.randoms(use_true_random=False), st.integers(0, 5))
+def test_order_and_grouping_do_not_show(outcomes, chance, cut):
+    expected = published(merge(outcomes))
+    chance.shuffle(outcomes)
+    assert published(merge(outcomes)) == expected
+    assert published(merge([merge(outcomes[:cut]), merge(outcomes[cut:])])) == expected
+
+
+def test_statistics():
+    outcome = merge(
+        [
+            Outcome(captions_per_picture={5: 2}, caption_words=20, longest_caption=4),
+            Outcome(captions_per_picture={5: 1, 1: 1}, caption_words=12, longest_caption=7),
+        ]
+    )
+    statistics = outcome.statistics()
+    assert statistics.captions_per_picture == {1: 1, 5: 3}
+    assert (statistics.caption_words_mean, statistics.caption_words_max) == (2.0, 7)
+
+
+@given(st.lists(LETTERS | EMPTY_CAPTIONS))
+def test_dead_letter_lines_are_json_objects_in_order_of_keys(letters):
+    lines = [json.loads(line) for line in Outcome(dead_letters=tuple(letters)).dead_letter_lines()]
+    assert [line["key"] for line in lines] == sorted(letter.key for letter in letters)
+    assert all(("caption" in line) == (line["reason"] == "caption_empty") for line in lines)
