@@ -1,0 +1,1 @@
+"""Image captioning on TensorFlow: input pipeline, model, search, metrics, export, command."""

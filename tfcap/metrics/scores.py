@@ -1,0 +1,120 @@
+"""All scores of a set of captions against prepared references."""
+
+import dataclasses
+import statistics
+from collections.abc import Hashable, Mapping, Sequence
+
+from records.captions import clean_caption
+from records.errors import UserError
+from tfcap.metrics.bleu import BleuReferences, corpus_bleu, match_caption
+from tfcap.metrics.cider import CiderReferences
+from tfcap.metrics.ptb import ptb_tokenize
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Scores of a captioned set.
+
+    Attributes:
+        bleu: BLEU-1..4 in points (0-100).
+        cider: mean CIDEr-D (0-10).
+        exact: share (0-1) of pictures whose cleaned caption equals a cleaned reference.
+        count: pictures scored.
+    """
+
+    bleu: tuple[float, float, float, float]
+    cider: float
+    exact: float
+    count: int
+
+    def to_dict(self) -> dict[str, float | int]:
+        """Return the scores by the names that reports and result files use."""
+        bleu = {f"BLEU-{order}": score for order, score in enumerate(self.bleu, start=1)}
+        return bleu | {"CIDEr": self.cider, "exact": self.exact, "images": self.count}
+
+
+class References:
+    """The references of a set, tokenized and counted once for any number of evaluations."""
+
+    def __init__(self, references: Mapping[Hashable, Sequence[str]]):
+        """Prepare raw captions by picture.
+
+        Raises:
+            UserError: no picture at all, or a picture without a reference.
+        """
+        if not references:
+            raise UserError("there are no references to score against; give at least one picture")
+        for picture, captions in references.items():
+            if not captions:
+                raise UserError(
+                    f"picture {picture!r} has no reference caption; add one or leave it out"
+                )
+        tokens = {
+            picture: [ptb_tokenize(caption) for caption in captions]
+            for picture, captions in references.items()
+        }
+        self._bleu = {picture: BleuReferences.prepare(each) for picture, each in tokens.items()}
+        self._cider = CiderReferences(tokens)
+        self._cleaned = {
+            picture: frozenset(map(clean_caption, captions))
+            for picture, captions in references.items()
+        }
+
+    def score(self, predictions: Mapping[Hashable, str]) -> Scores:
+        """Score one caption for each picture of the set.
+
+        Raises:
+            UserError: a picture lacks its prediction, or a prediction its picture.
+        """
+        tokens = self._tokenize(predictions)
+        return Scores(
+            bleu=corpus_bleu(
+                match_caption(self._bleu[picture], words) for picture, words in tokens.items()
+            ),
+            cider=statistics.fmean(self._cider_per_picture(tokens).values()),
+            exact=statistics.fmean(
+                clean_caption(caption) in self._cleaned[picture]
+                for picture, caption in predictions.items()
+            ),
+            count=len(predictions),
+        )
+
+    def cider_per_picture(self, predictions: Mapping[Hashable, str]) -> dict[Hashable, float]:
+        """Return each picture's CIDEr-D (0-10).
+
+        Raises:
+            UserError: a picture lacks its prediction, or a prediction its picture.
+        """
+        return self._cider_per_picture(self._tokenize(predictions))
+
+    def _cider_per_picture(self, tokens: Mapping[Hashable, Sequence[str]]) -> dict[Hashable, float]:
+        return {picture: self._cider.score(picture, words) for picture, words in tokens.items()}
+
+    def _tokenize(self, predictions: Mapping[Hashable, str]) -> dict[Hashable, list[str]]:
+        known = self._bleu.keys()
+        missing = [picture for picture in known if picture not in predictions]
+        if missing:
+            raise UserError(
+                f"{len(missing)} of {len(known)} pictures have no prediction, for example "
+                f"{missing[0]!r}; caption them too or score against fewer references"
+            )
+        unknown = [picture for picture in predictions if picture not in known]
+        if unknown:
+            raise UserError(
+                f"{len(unknown)} predictions are for pictures without references, for example "
+                f"{unknown[0]!r}; remove them or give their references"
+            )
+        return {picture: ptb_tokenize(caption) for picture, caption in predictions.items()}
+
+
+def score_captions(
+    references: Mapping[Hashable, Sequence[str]], predictions: Mapping[Hashable, str]
+) -> Scores:
+    """Score one raw caption for each picture against its raw references.
+
+    Keep a `References` instead where the same references are scored against again.
+
+    Raises:
+        UserError: no references, or pictures and predictions that do not correspond.
+    """
+    return References(references).score(predictions)
