@@ -1,0 +1,131 @@
+"""The captioner: a frozen encoder, a decoder, and the vocabulary between them."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from records.captions import CaptionSpec
+from records.errors import UserError
+from records.pictures import PictureSpec
+from records.vocabulary import PAD_ID, Vocabulary
+from tfcap import runs, search
+from tfcap.config import ModelSpec, RunConfig
+from tfcap.decoders.base import Decoder
+from tfcap.decoders.lstm_attention import LSTMAttentionDecoder
+from tfcap.encoders import build_encoder, load_weights
+from tfcap.text import CaptionIds
+
+
+@dataclasses.dataclass(frozen=True)
+class Captioner:
+    """All that captions a picture.
+
+    Attributes:
+        encoder: float [B, S, S, 3], values 0..255, to features [B, h, w, C]; frozen.
+        decoder: features to words.
+        vocabulary: the words.
+        ids: the vocabulary in the graph.
+        picture: how pictures become the encoder's pixels.
+        caption: how captions were cleaned.
+        max_words: longest caption in words.
+    """
+
+    encoder: keras.Model
+    decoder: Decoder
+    vocabulary: Vocabulary
+    ids: CaptionIds
+    picture: PictureSpec
+    caption: CaptionSpec
+    max_words: int
+
+    def greedy(self, features: tf.Tensor) -> tf.Tensor:
+        """Return the greedy captions, string [B], of features [B, h, w, C]."""
+        return self.ids.decode(search.greedy(self.decoder, features, self.max_words).words)
+
+
+def build_captioner(
+    model: ModelSpec, picture: PictureSpec, caption: CaptionSpec, vocabulary: Vocabulary
+) -> Captioner:
+    """Build a captioner with the encoder's weights loaded and the decoder's drawn at random.
+
+    Raises:
+        UserError: the encoder or its weights are not to be had.
+    """
+    encoder = build_encoder(model.encoder, picture.size, model.encoder_weights)
+    decoder = LSTMAttentionDecoder(model.decoder, len(vocabulary.words), name="decoder")
+    decoder.build(encoder.output_shape)
+    return Captioner(
+        encoder=encoder,
+        decoder=decoder,
+        vocabulary=vocabulary,
+        ids=CaptionIds(vocabulary),
+        picture=picture,
+        caption=caption,
+        max_words=model.max_words,
+    )
+
+
+def load_captioner(run: Path) -> Captioner:
+    """Build the captioner of a run with the weights of its best epoch.
+
+    Raises:
+        UserError: the directory is no run, or no epoch of it has ended yet.
+    """
+    config = RunConfig.load(run / runs.CONFIG)
+    if not (run / runs.DECODER).exists():
+        raise UserError(f"{run} has no trained epoch yet: run `tfcap train` on it first")
+    model = dataclasses.replace(config.model, encoder_weights="none")
+    vocabulary = Vocabulary.read(run / runs.VOCABULARY)
+    captioner = build_captioner(model, config.picture, config.caption, vocabulary)
+    load_weights(captioner.encoder, run / runs.ENCODER)
+    load_weights(captioner.decoder, run / runs.DECODER)
+    return captioner
+
+
+def caption_loss(
+    decoder: Decoder,
+    features: tf.Tensor,
+    inputs: tf.Tensor,
+    targets: tf.Tensor,
+    label_smoothing: float = 0.0,
+    training: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Teacher forcing: the cross-entropy of every next word of every caption.
+
+    Args:
+        decoder: predicts the next word.
+        features: float [B, h, w, C].
+        inputs: int32 [B, K, T], captions that begin with <start>.
+        targets: int32 [B, K, T], the word after each input; <pad> does not count.
+        label_smoothing: share of a target's probability that is spread over the vocabulary.
+        training: whether dropout is on.
+
+    Returns:
+        (sum of the losses in nats, float [], number of words that it counts, float []).
+    """
+    outputs = decoder(features, inputs, training=training)
+    # Half of a padded batch is padding: leave it out before the product with the vocabulary.
+    counts = targets != PAD_ID
+    words = tf.boolean_mask(targets, counts)
+    log_probs = tf.nn.log_softmax(decoder.logits(tf.boolean_mask(outputs, counts)))  # [W, V]
+    likelihood = tf.gather(log_probs, words, batch_dims=1)
+    spread = tf.reduce_mean(log_probs, axis=-1)
+    losses = -(1 - label_smoothing) * likelihood - label_smoothing * spread
+    return tf.reduce_sum(losses), tf.cast(tf.size(words), tf.float32)
+
+
+def caption_log_probs(
+    decoder: Decoder, features: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return what the decoder thinks of whole captions; arguments as of `caption_loss`.
+
+    Returns:
+        (natural logarithms of the captions' probabilities, float [B, K],
+        numbers of their words, <end> included, float [B, K]).
+    """
+    log_probs = tf.nn.log_softmax(decoder.logits(decoder(features, inputs)))
+    counts = tf.cast(targets != PAD_ID, tf.float32)
+    likelihood = tf.gather(log_probs, targets, batch_dims=3) * counts
+    return tf.reduce_sum(likelihood, axis=-1), tf.reduce_sum(counts, axis=-1)

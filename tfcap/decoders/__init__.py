@@ -1,0 +1,1 @@
+"""Decoders, by name, behind the one interface of `tfcap.decoders.base`."""

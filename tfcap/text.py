@@ -1,0 +1,123 @@
+"""Captions in the graph: cleaning, tokenization, words to ids and back.
+
+The same steps as `records.captions`, on string tensors: `fold_character` becomes a lookup table,
+`RULES` run as RE2 replacements. The splitting of words is the only part with two forms: by
+tensorflow-text (the standard export; TF Serving links its ops) or by core ops (the portable one).
+"""
+
+import sys
+import unicodedata
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from records import captions
+from records.vocabulary import END_ID, PAD_ID, START_ID, UNK_ID, Vocabulary
+
+
+def split_words_core(cleaned: tf.Tensor) -> tf.RaggedTensor:
+    """Split cleaned captions [B] at blanks with core ops; returns words [B, (T)]."""
+    return tf.strings.split(cleaned)
+
+
+def split_words_text(cleaned: tf.Tensor) -> tf.RaggedTensor:
+    """Split cleaned captions [B] at blanks with tensorflow-text; returns words [B, (T)]."""
+    import tensorflow_text
+
+    return tensorflow_text.WhitespaceTokenizer().tokenize(cleaned)
+
+
+class CaptionCleaner:
+    """`records.captions.clean_caption` as a graph.
+
+    Attributes:
+        tables: the lookup tables, to be tracked by whatever exports a graph that uses them.
+    """
+
+    def __init__(self):
+        characters = filter(_is_assigned, map(chr, range(sys.maxunicode + 1)))
+        folds = {character: captions.fold_character(character) for character in characters}
+        folds = {character: fold for character, fold in folds.items() if fold != " "}
+        self._folds = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(list(folds), list(folds.values())),
+            default_value=" ",
+        )
+        self.tables = (self._folds,)
+
+    def clean(self, raw: tf.Tensor) -> tf.Tensor:
+        """Clean raw captions, string [B], into cleaned ones, string [B].
+
+        Bytes that are not UTF-8 count as characters without an ASCII counterpart.
+        """
+        characters = tf.strings.unicode_split(raw, "UTF-8", errors="replace")
+        folded = tf.ragged.map_flat_values(self._folds.lookup, characters)
+        text = tf.strings.reduce_join(folded, axis=-1)
+        for pattern, replacement in captions.RULES:
+            text = tf.strings.regex_replace(text, pattern, replacement)
+        return _single_blanks(text)
+
+
+class CaptionIds:
+    """Cleaned captions to word ids and back.
+
+    Attributes:
+        tables: the lookup tables, to be tracked by whatever exports a graph that uses them.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        split_words: Callable[[tf.Tensor], tf.RaggedTensor] = split_words_core,
+    ):
+        self._words = tf.constant(vocabulary.words)
+        self._ids = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                self._words, tf.range(len(vocabulary.words), dtype=tf.int32)
+            ),
+            default_value=UNK_ID,
+        )
+        self._split_words = split_words
+        self.tables = (self._ids,)
+
+    def encode(self, cleaned: tf.Tensor) -> tf.RaggedTensor:
+        """Return the word ids of cleaned captions, string [B], as int32 [B, (T)]."""
+        return tf.ragged.map_flat_values(self._ids.lookup, self._split_words(cleaned))
+
+    def decode(self, ids: tf.Tensor) -> tf.Tensor:
+        """Return captions, string [...], of word ids, int [..., T]; special tokens are left out."""
+        is_word = ids > END_ID
+        words = tf.where(is_word, tf.gather(self._words, tf.where(is_word, ids, PAD_ID)), "")
+        return _single_blanks(tf.strings.reduce_join(words, axis=-1, separator=" "))
+
+
+def teacher_forcing(ids: tf.RaggedTensor, max_words: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Frame captions for teacher forcing.
+
+    Args:
+        ids: int32 [N, (T)], the words of each caption.
+        max_words: a longer caption is cut after this many words plus one target.
+
+    Returns:
+        (inputs, targets), int32 [N, L] with L the longest framed caption: inputs begin with
+        <start>, targets end with <end> unless cut; both are filled up with <pad> alike.
+    """
+    rows = ids.nrows()
+    starts, ends = tf.fill([rows, 1], START_ID), tf.fill([rows, 1], END_ID)
+    inputs = tf.concat([starts, ids], axis=1)[:, : max_words + 1]
+    targets = tf.concat([ids, ends], axis=1)[:, : max_words + 1]
+    return _filled(inputs), _filled(targets)
+
+
+def _filled(ids: tf.RaggedTensor) -> tf.Tensor:
+    """Fill rows up with <pad>, to one column at least: recurrent layers fail on none."""
+    dense = ids.to_tensor(PAD_ID)
+    columns = tf.cast(tf.shape(dense)[1] == 0, tf.int32)
+    return tf.pad(dense, [[0, 0], [0, columns]], constant_values=PAD_ID)
+
+
+def _single_blanks(text: tf.Tensor) -> tf.Tensor:
+    return tf.strings.strip(tf.strings.regex_replace(text, " +", " "))
+
+
+def _is_assigned(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cs", "Cn", "Co")
