@@ -1,0 +1,1 @@
+"""Everything around an exported captioner: loader programs in other languages."""

@@ -1,0 +1,192 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from records.errors import UserError
+from tfcap import export, runs
+from tfcap.config import ModelSpec, RunConfig, TrainingSpec
+from tfcap.encoders import save_weights
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(captioner, tmp_path_factory) -> Path:
+    """A run directory with the small captioner in it."""
+    directory = tmp_path_factory.mktemp("runs") / "small"
+    directory.mkdir()
+    RunConfig(
+        dataset="/nowhere",
+        fingerprint="0" * 64,
+        picture=captioner.picture,
+        caption=captioner.caption,
+        model=ModelSpec("mobilenet_v3_small", "none", captioner.decoder.spec, captioner.max_words),
+        training=TrainingSpec(),
+    ).save(directory / runs.CONFIG)
+    (directory / runs.VOCABULARY).write_text(captioner.vocabulary.to_text())
+    save_weights(captioner.encoder, directory / runs.ENCODER)
+    save_weights(captioner.decoder, directory / runs.DECODER)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def exports(run, tmp_path_factory) -> dict[bool, Path]:
+    """Both exports of the run, by whether they are portable."""
+    base = tmp_path_factory.mktemp("exports")
+    return {
+        portable: export.export_run(run, base / ("portable" if portable else "standard"), portable)
+        for portable in (False, True)
+    }
+
+
+@pytest.fixture
+def pictures(jpeg, tmp_path) -> list[Path]:
+    paths = [tmp_path / f"{seed}.jpg" for seed in range(8)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(jpeg(seed, (90, 70)))
+    return paths
+
+
+def ops_of(path: Path) -> set[str]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((path / "saved_model.pb").read_bytes())
+    graph = model.meta_graphs[0].graph_def
+    nodes = [
+        *graph.node,
+        *(node for function in graph.library.function for node in function.node_def),
+    ]
+    return {node.op for node in nodes}
+
+
+def test_only_the_standard_export_uses_text_ops(exports):
+    def text_ops(path):
+        return {op for op in ops_of(path) if op.startswith("TFText>")}
+
+    assert text_ops(exports[False]) == {"TFText>WhitespaceTokenizeWithOffsetsV2"}
+    assert text_ops(exports[True]) == set()
+
+
+def test_weights_are_stored_once(exports, captioner):
+    weights = sum(
+        variable.numpy().nbytes
+        for model in (captioner.encoder, captioner.decoder)
+        for variable in model.variables
+    )
+    for path in exports.values():
+        stored = sum(file.stat().st_size for file in (path / "variables").iterdir())
+        assert weights <= stored < 1.05 * weights
+
+
+def test_both_exports_answer_as_the_run(exports, captioner, jpeg):
+    from tfcap.signatures import build_signatures
+
+    _, own = build_signatures(captioner, portable=True)
+    columns = {
+        "serving_default": {},
+        "complete": {"prompt": ["A Dog's", "t-shirt…", "", "xyz"]},
+        "score": {"caption": ["A dog.", "", "the cat sits", "naïve"]},
+    }
+    rows = {"image_bytes": tf.constant([jpeg(0), b"broken", jpeg(2, (99, 50)), jpeg(3)])}
+    for path in exports.values():
+        loaded = export.load_export(path)
+        assert set(loaded.signatures) == set(columns)
+        for name, column in columns.items():
+            inputs = rows | {key: tf.constant(texts) for key, texts in column.items()}
+            expected, found = own[name](**inputs), loaded.signatures[name](**inputs)
+            assert expected.keys() == found.keys()
+            for key, value in expected.items():
+                if value.dtype == tf.string:
+                    assert found[key].numpy().tolist() == value.numpy().tolist()
+                else:
+                    assert abs(found[key] - value).numpy().max() < 1e-4
+
+
+def test_portable_export_loads_without_this_repository_or_tensorflow_text(exports, jpeg, tmp_path):
+    program = """
+import sys, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+picture = tf.constant([open(sys.argv[2], "rb").read()])
+found = loaded.signatures["serving_default"](image_bytes=picture)
+print("caption:", found["caption"].numpy()[0].decode())
+assert "tensorflow_text" not in sys.modules and "tfcap" not in sys.modules
+"""
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(jpeg(0))
+    done = subprocess.run(
+        [sys.executable, "-c", program, exports[True], picture],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = export.load_export(exports[True]).signatures["serving_default"](
+        image_bytes=tf.constant([jpeg(0)])
+    )
+    assert f"caption: {expected['caption'].numpy()[0].decode()}" in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+def test_c_program_captions_with_the_portable_export(exports, pictures, tmp_path):
+    source = REPOSITORY / "serving" / "loaders" / "c"
+    build = tmp_path / "build"
+    shutil.copytree(source, build)
+    subprocess.run(["make", "-s", f"PYTHON={sys.executable}"], cwd=build, check=True)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    program = [build / "caption", exports[True]]
+    done = subprocess.run([*program, *pictures, broken], capture_output=True, text=True)
+    found = export.load_export(exports[True]).signatures["serving_default"](
+        image_bytes=tf.constant([path.read_bytes() for path in pictures])
+    )
+    captions = [caption.decode() for caption in found["caption"].numpy()]
+    expected = [f"{path}\t{caption}" for path, caption in zip(pictures, captions, strict=True)]
+    assert done.stdout.splitlines() == expected
+    assert done.returncode == 1 and f"{broken}: image_bytes cannot be decoded" in done.stderr
+    # The standard export needs ops that a bare runtime lacks; the program must say so.
+    refused = subprocess.run([build / "caption", exports[False], pictures[0]], capture_output=True)
+    assert refused.returncode == 2 and b"WhitespaceTokenize" in refused.stderr
+
+
+def test_versions_count_up_and_nothing_partial_stays(run, tmp_path):
+    base = tmp_path / "base"
+    (base / "7").mkdir(parents=True)
+    assert export.export_run(run, base, portable=True) == base / "8"
+    assert sorted(path.name for path in base.iterdir()) == ["7", "8"]
+    assert export.find_export(base) == base / "8"
+    card = json.loads((base / "8" / export.CARD).read_text())
+    assert card["picture_digest"] == export.load_export(base).picture.digest()
+
+
+def test_a_failed_export_leaves_nothing(run, tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        Path(arguments[1]).mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    with pytest.raises(KeyboardInterrupt):
+        export.export_run(run, tmp_path / "base", portable=True)
+    assert list((tmp_path / "base").iterdir()) == []
+
+
+def test_what_is_no_export_is_refused_by_name(tmp_path, exports):
+    with pytest.raises(UserError, match="holds no export"):
+        export.load_export(tmp_path / "absent")
+    foreign = tmp_path / "foreign"
+    shutil.copytree(exports[True], foreign)
+    (foreign / export.CARD).unlink()
+    with pytest.raises(UserError, match="not made by"):
+        export.load_export(foreign)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(exports[True], damaged)
+    (damaged / "saved_model.pb").write_bytes(b"\xff\xff")
+    with pytest.raises(UserError, match="cannot be loaded"):
+        export.load_export(damaged)
