@@ -64,8 +64,11 @@ def build_encoder(name: str, size: int, weights: str) -> keras.Model:
 def save_weights(model: keras.Model, path: Path) -> None:
     """Write the weights of a model to a `.weights.h5` file, whole or not at all."""
     temporary = path.with_name(f"partial.{path.name}")
-    model.save_weights(temporary)
-    temporary.replace(path)
+    try:
+        model.save_weights(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
