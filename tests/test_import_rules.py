@@ -1,0 +1,65 @@
+"""Imports go one way through the rooms: the table of README.md, enforced."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+STANDARD = sys.stdlib_module_names
+TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
+# What each room may import beside the standard library and itself.
+ALLOWED = {
+    "records": {"PIL", "nltk", "google_crc32c"},
+    "beam_jobs": {"records", "apache_beam", "tqdm"},
+    "tfcap": {"records", "tqdm", "PIL", "numpy", *TENSORFLOW},
+    "tfcap/cli": {"records", "beam_jobs", "tfcap", "serving", "tqdm"},
+    "serving": {"numpy", *TENSORFLOW},
+}
+
+
+def room_of(path: Path) -> str:
+    relative = path.relative_to(REPOSITORY)
+    return "tfcap/cli" if relative.parts[:2] == ("tfcap", "cli") else relative.parts[0]
+
+
+def sources() -> list[Path]:
+    rooms = ("records", "beam_jobs", "tfcap", "serving")
+    return [path for room in rooms for path in sorted((REPOSITORY / room).rglob("*.py"))]
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_a_room_imports_only_what_it_may(path):
+    room = room_of(path)
+    imported = imports_of(ast.parse(path.read_text("utf-8")))
+    assert imported - STANDARD - {room} <= ALLOWED[room]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import records.verify, records.pictures, records.captions",
+        "import beam_jobs.build_records",
+        "from tfcap.cli.main import build_parser; build_parser()",
+    ],
+)
+def test_light_commands_never_load_tensorflow(statement):
+    """A Beam worker has none, and `tfcap --help` must answer at once."""
+    check = f"import sys; {statement}; print(sorted({TENSORFLOW!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", check], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

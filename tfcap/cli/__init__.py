@@ -1,0 +1,1 @@
+"""The `tfcap` command: one module a subcommand, imported only when called."""

@@ -1,0 +1,151 @@
+"""`tfcap evaluate`: caption held-out pictures and score the captions."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+HELP = "caption held-out pictures and score the captions: BLEU-1..4, CIDEr-D"
+DESCRIPTION = """\
+Caption pictures greedily with a run or an export, and score the captions against the pictures'
+references as the COCO evaluation does (its tokenizer, its BLEU and CIDEr-D; document frequencies
+from the references of the evaluated pictures). `exact` is the share of pictures whose caption,
+cleaned, equals one of its references.
+
+Examples:
+  tfcap evaluate --run runs/large --dataset data/flickr8k --split val
+  tfcap evaluate --model exports/large --images Images --captions captions.txt \\
+    --ids Flickr_8k.devImages.txt --predictions predictions.json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--run", type=Path, metavar="DIR", help="run of `tfcap train`")
+    model.add_argument("--model", type=Path, metavar="EXPORT", help="export of `tfcap export`")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--dataset", type=Path, metavar="DIR", help="records of build_records")
+    data.add_argument("--images", type=Path, metavar="DIR", help="pictures, with --captions")
+    add = parser.add_argument
+    add("--split", default="val", help="of the dataset: train, val or test (default: val)")
+    add("--captions", type=Path, metavar="FILE", help="captions of --images")
+    add("--ids", type=Path, metavar="FILE", help="names of the pictures to take, one a line")
+    add("--predictions", type=Path, metavar="FILE.json", help="write captions, in COCO's format")
+    add("--batch-size", type=int, default=32, help="pictures at once (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from records.errors import UserError
+
+    if (arguments.images is None) != (arguments.captions is None):
+        raise UserError("--images and --captions go together: give both, or --dataset")
+    if arguments.ids and not arguments.images:
+        raise UserError("--ids picks among --images: leave it out with --dataset")
+    if arguments.batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, got {arguments.batch_size}")
+    signature, picture, caption = _load_model(arguments)
+    if arguments.dataset:
+        references, pictures = _from_dataset(arguments, picture, caption)
+    else:
+        references, pictures = _from_files(arguments, picture)
+    return _report(arguments, signature, references, pictures)
+
+
+def _load_model(arguments) -> tuple[Callable, object, object]:
+    """Return (the greedy signature, its PictureSpec, its CaptionSpec)."""
+    if arguments.model:
+        from tfcap.export import load_export
+
+        export = load_export(arguments.model)
+        return export.signatures["serving_default"], export.picture, export.caption
+    from tfcap.captioner import load_captioner
+    from tfcap.signatures import build_signatures
+
+    captioner = load_captioner(arguments.run)
+    _, signatures = build_signatures(captioner, portable=True)
+    return signatures["serving_default"], captioner.picture, captioner.caption
+
+
+def _from_dataset(arguments, picture, caption) -> tuple[dict, Iterator[tuple[str, bytes]]]:
+    """Return (raw captions by key, the stored pictures) of a split."""
+    from records.errors import UserError
+    from records.manifest import load_manifest
+    from tfcap.evaluation import read_pictures, read_references
+
+    manifest = load_manifest(arguments.dataset)
+    for name, theirs, ours in (
+        ("picture", manifest.picture, picture),
+        ("caption", manifest.caption, caption),
+    ):
+        if theirs != ours:
+            raise UserError(
+                f"{arguments.dataset} was made with {name} spec {theirs.digest()}, the model wants "
+                f"{ours.digest()}: build the dataset with the settings of the model's own"
+            )
+    shards = manifest.shard_paths(arguments.dataset, arguments.split)
+    pictures = ((record.filename, record.encoded) for record in read_pictures(shards))
+    return read_references(shards), pictures
+
+
+def _from_files(arguments, picture) -> tuple[dict, Iterator[tuple[str, bytes]]]:
+    """Return (raw captions by key, the pictures made ready) of a directory and its captions."""
+    from collections import defaultdict
+
+    from records.errors import UserError
+    from records.sources import parse_captions
+    from records.splits import parse_keys
+
+    if not arguments.images.is_dir():
+        raise UserError(f"{arguments.images} is no directory: give --images the pictures'")
+    references = defaultdict(list)
+    for row in parse_captions(_read(arguments.captions), str(arguments.captions)):
+        references[row.key].append(row.caption)
+    keys = list(references)
+    if arguments.ids:
+        keys = parse_keys(_read(arguments.ids), str(arguments.ids))
+        unknown = [key for key in keys if key not in references]
+        if unknown or not keys:
+            what = f"names {unknown[0]}, which has no caption" if unknown else "names no picture"
+            raise UserError(f"{arguments.ids} {what} in {arguments.captions}: correct it")
+    pictures = ((key, arguments.images / key) for key in keys)
+    from tfcap.cli.pictures import ready_pictures
+
+    return {key: references[key] for key in keys}, ready_pictures(pictures, picture)
+
+
+def _report(arguments, signature, references, pictures) -> int:
+    """Caption the pictures, print the scores, write the predictions."""
+    from tqdm import tqdm
+
+    from records.errors import UserError
+    from tfcap.evaluation import caption_bytes
+    from tfcap.metrics import score_captions, write_predictions
+
+    bar = tqdm(pictures, "caption", len(references), unit=" pictures", leave=False)
+    predictions = {}
+    for found in caption_bytes(signature, bar, arguments.batch_size):
+        if found.error:
+            tqdm.write(f"{found.key}: left out: {found.error}")
+        else:
+            predictions[found.key] = found.caption
+    if not predictions:
+        raise UserError("no picture could be captioned: check the paths and the pictures")
+    scores = score_captions({key: references[key] for key in predictions}, predictions)
+    print(f"pictures  {scores.count}")
+    if left_out := len(references) - scores.count:
+        print(f"left out  {left_out}")
+    for order, points in enumerate(scores.bleu, start=1):
+        print(f"BLEU-{order}    {points:.2f}")
+    print(f"CIDEr-D   {scores.cider:.4f}")
+    print(f"exact     {scores.exact:.1%}")
+    if arguments.predictions:
+        write_predictions(arguments.predictions, predictions)
+        print(f"captions in {arguments.predictions}")
+    return 0
+
+
+def _read(path: Path) -> bytes:
+    from records.errors import UserError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}): check the path") from None

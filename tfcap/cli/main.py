@@ -1,0 +1,77 @@
+"""The entry of the `tfcap` command: parses, calls the subcommand, reports errors."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from records.errors import UserError
+from tfcap.cli import caption, evaluate, export, inspect, pretrain, train, verify
+
+DESCRIPTION = """\
+Image captioning as a production pipeline: records, training, evaluation, export.
+
+From pictures to captions (`python -m beam_jobs.build_records` makes the records):
+
+  tfcap verify DATASET                           check the records
+  tfcap pretrain --dataset DATASET --output FILE an encoder, without ImageNet weights
+  tfcap train --dataset DATASET --run RUN        train a captioner
+  tfcap evaluate --run RUN --dataset DATASET     BLEU and CIDEr-D on the validation split
+  tfcap export --run RUN --output BASE           write BASE/<version>/, a SavedModel
+  tfcap caption --model BASE picture.jpg         caption pictures with it
+
+`tfcap COMMAND --help` explains each command."""
+
+# Each module has HELP (one line), DESCRIPTION, `add_arguments(parser)` and `run(arguments)`, and
+# imports what is slow, TensorFlow above all, only in `run`.
+COMMANDS = {
+    "inspect": inspect,
+    "verify": verify,
+    "pretrain": pretrain,
+    "train": train,
+    "evaluate": evaluate,
+    "export": export,
+    "caption": caption,
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("tfcap", description=DESCRIPTION, formatter_class=raw)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.DESCRIPTION, formatter_class=raw
+        )
+        module.add_arguments(command)
+        command.set_defaults(function=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the `tfcap` command.
+
+    Returns:
+        The exit code: 0; 1 where a check found damage; 2 for what the user can mend; 130 after
+        Ctrl-C.
+    """
+    arguments = build_parser().parse_args(argv)
+    # TensorFlow's C++ log would drown the progress bars; a user's own setting wins.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        return arguments.function(arguments)
+    except UserError as error:
+        print(f"tfcap {arguments.command}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"tfcap {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does; give the flush at exit a sink.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
