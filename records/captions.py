@@ -32,6 +32,8 @@ RULES = (
     (r"_s", "'s"),
 )
 
+_INVISIBLE = ("Mn", "Me", "Cf")  # Unicode's combining marks and format characters
+
 _COMPILED = tuple((re.compile(pattern, re.ASCII), new) for pattern, new in RULES)
 _TOKENIZER = WhitespaceTokenizer()
 
@@ -64,10 +66,14 @@ def fold_character(character: str) -> str:
         return character.lower()
     if character.lower() in TRANSLITERATIONS:
         return TRANSLITERATIONS[character.lower()]
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+    if unicodedata.category(character) in _INVISIBLE:
         return ""
-    decomposed = unicodedata.normalize("NFKD", character)
-    return "".join(filter(str.isascii, decomposed)).lower() or " "
+    parts = unicodedata.normalize("NFKD", character)
+    folded = "".join(
+        part if part.isascii() else "" if unicodedata.category(part) in _INVISIBLE else " "
+        for part in parts
+    )
+    return folded.lower() if folded.strip() else " "
 
 
 def tokenize_caption(caption: str) -> list[str]:

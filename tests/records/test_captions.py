@@ -56,6 +56,19 @@ def test_folds_are_lower_case_ascii(character):
     assert fold.isascii() and fold == fold.lower()
 
 
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("½ cup", "1 2 cup"),
+        ("Ｆｕｌｌ café ﬁne", "full cafe fine"),
+        ("the dog’s ball★red", "the dog 's ball red"),
+        ("soft\u00adhyphen, 犬 한", "softhyphen"),
+    ],
+)
+def test_other_characters_fold_to_ascii_or_blanks(raw, cleaned):
+    assert clean_caption(raw) == cleaned
+
+
 def test_min_words_is_checked():
     with pytest.raises(ValueError, match="min_words"):
         CaptionSpec(min_words=0)

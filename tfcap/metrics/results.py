@@ -1,11 +1,11 @@
 """The COCO results format: ``[{"image_id": ..., "caption": ...}, ...]``."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from records.errors import UserError
+from records.files import write_whole
 
 REMEDY = 'expected a list of {"image_id": ..., "caption": "..."}'
 
@@ -22,12 +22,9 @@ def write_predictions(path: str | Path, predictions: Mapping[str | int, str]) ->
     """
     path = Path(path)
     entries = [{"image_id": key, "caption": predictions[key]} for key in sorted(predictions)]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, json.dumps(entries, indent=1) + "\n")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UserError(
             f"cannot write predictions to {path}: {error.strerror}; name a file in a directory "
             "that exists and is writable"
