@@ -13,7 +13,7 @@ class Hypotheses(NamedTuple):
 
     Attributes:
         words: int32 [N, max_words + 1], the ids of each caption, prompt included and <start> not;
-            the caption ends with <end> unless it was cut, and <pad> fills the rest.
+            the caption ends with <end>, and <pad> fills the rest.
         log_probs: float32 [N], natural logarithm of the probability of the words that the search
             chose itself, <end> among them.
     """
@@ -30,7 +30,7 @@ def greedy(
     Args:
         decoder: predicts the next word.
         features: float [N, h, w, C], the encoded pictures; N may be 0.
-        max_words: words after which a caption is cut, those of the prompt included.
+        max_words: most words of a caption, those of the prompt included; then <end> must follow.
         prompts: int32 [N, (P)], words that the captions begin with; none by default. What is
             longer than `max_words` is cut.
     """
@@ -50,6 +50,7 @@ def greedy(
         logits = decoder.logits(outputs)  # [N, V]
         # The special tokens come first in every vocabulary and <end> is the last of them.
         likeliest = tf.argmax(logits[:, END_ID:], axis=-1, output_type=tf.int32) + END_ID
+        likeliest = tf.where(position < max_words, likeliest, END_ID)
         chosen_log_probs = tf.gather(logits, likeliest, batch_dims=1) - tf.reduce_logsumexp(
             logits, axis=-1
         )

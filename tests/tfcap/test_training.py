@@ -102,7 +102,7 @@ def test_an_interrupted_run_goes_on_as_if_undisturbed(dataset, run, tmp_path, mo
     assert train(dataset, tmp_path / "undisturbed") == 0
     assert in_two_parts == seen and len(seen) == 6
     steps = tf.train.load_variable(
-        directory / runs.CHECKPOINTS, "optimizer/_variables/0/.ATTRIBUTES/VARIABLE_VALUE"
+        directory / runs.CHECKPOINTS, "optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE"
     )
     assert steps == 6
     # Not equal to the bit: sums over threads differ in their last digits, and Adam magnifies them.
