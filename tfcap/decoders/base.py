@@ -1,5 +1,6 @@
 """The one interface of all decoders."""
 
+import abc
 from typing import Any
 
 import keras
@@ -8,23 +9,24 @@ import tensorflow as tf
 State = Any  # a nest of tensors, each with the row as its first axis
 
 
-class Decoder(keras.Model):
+class Decoder(keras.Model, abc.ABC):
     """Predicts the next word of captions of encoded pictures.
 
-    A decoder has three ways to be called, which agree with each other: `start` and `step` walk
+    A decoder is called in two ways, which agree with each other: `start` and `step` walk
     one word at a time (search), `call` takes whole captions (teacher forcing). Both give hidden
-    outputs of `output_units` values per word; `logits` turns those into scores of the next word,
+    outputs of D values per word; `logits` turns those into scores of the next word,
     so that a caller can leave out the words that do not count before this, the widest product.
     """
 
+    @abc.abstractmethod
     def start(self, features: tf.Tensor) -> State:
         """Return the state before the first word.
 
         Args:
             features: float [N, h, w, C], the encoded pictures.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def step(self, words: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
         """Read one word of each row.
 
@@ -35,8 +37,8 @@ class Decoder(keras.Model):
         Returns:
             (outputs [N, D], the next state).
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def call(self, features: tf.Tensor, words: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Read whole captions.
 
@@ -48,8 +50,7 @@ class Decoder(keras.Model):
         Returns:
             outputs [B, K, T, D].
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def logits(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return float logits [..., V] over the vocabulary of outputs [..., D]."""
-        raise NotImplementedError
