@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
+from records.errors import UserError
 from records.manifest import Manifest
 from records.vocabulary import Vocabulary
 from tfcap import runs
@@ -60,15 +61,20 @@ def train(config: RunConfig, manifest: Manifest, run: Path) -> list[dict]:
         The history: a dict of figures for each epoch.
 
     Raises:
-        UserError: the directory belongs to another run; weights, dataset or splits are missing.
+        UserError: the directory belongs to another run; weights, dataset or splits are missing;
+            a record is damaged.
         KeyboardInterrupt: after the state was saved.
     """
     training = Training(config, manifest, run)
     history = runs.read_history(run)[: int(training.epoch)]
     while not is_settled(history, config.training):
         epoch = len(history)
-        loss = training.train_epoch(epoch)
-        history.append({"epoch": epoch + 1, "loss": loss, **training.validate(epoch)})
+        try:
+            loss = training.train_epoch(epoch)
+            history.append({"epoch": epoch + 1, "loss": loss, **training.validate(epoch)})
+        except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+            reason = error.message.splitlines()[0]
+            raise UserError(f"{config.dataset} is damaged ({reason}): see `tfcap verify`") from None
         training.keep(history)
     return history
 

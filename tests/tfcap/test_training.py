@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -187,6 +188,25 @@ def test_another_preprocessing_is_refused_with_both_hashes(dataset, run, tmp_pat
     assert main(["evaluate", "--run", str(run), "--dataset", str(tmp_path / "d")]) == 2
     message = capsys.readouterr().err
     assert len(set(re.findall(r"\b[0-9a-f]{16}\b", message))) == 2
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_damaged_record_is_one_line_and_exit_code_2(dataset, run, tmp_path, capsys, split):
+    damaged = tmp_path / "dataset"
+    shutil.copytree(dataset, damaged)
+    shard = max(damaged.glob(f"*-{split}.tfrecord-*"), key=lambda path: path.stat().st_size)
+    content = bytearray(shard.read_bytes())
+    content[200] ^= 1
+    shard.write_bytes(content)
+    assert train(damaged, tmp_path / "run") == 2
+    assert "tfcap verify" in capsys.readouterr().err.strip().splitlines()[-1]
+    evaluate = ["evaluate", "--run", str(run), "--dataset", str(damaged), "--split", split]
+    assert main(evaluate) == 2
+    assert shard.name in capsys.readouterr().err.strip().splitlines()[-1]
+    assert main(["verify", str(damaged)]) == 1
+    shard.unlink()
+    assert main(evaluate) == 2
+    assert shard.name in capsys.readouterr().err.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from records.errors import UserError
+from records.tfrecord import CorruptRecord
 from tfcap.cli import caption, evaluate, export, inspect, pretrain, train, verify
 
 DESCRIPTION = """\
@@ -71,6 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output went away, as `head` does; give the flush at exit a sink.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except CorruptRecord as error:
+        print(f"tfcap {arguments.command}: error: {error}: see `tfcap verify`", file=sys.stderr)
+        return 2
+    except OSError as error:  # a shard that went away, a full disk, a path that is a file
+        print(f"tfcap {arguments.command}: error: {error}: check path and disk", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":
