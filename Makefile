@@ -15,7 +15,7 @@ ENCODER ?= mobilenet_v3_small
 $(STAMP): setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable ".[tf,dev]"
+	$(BIN)/pip install --quiet --editable ".[all]"
 	touch $@
 
 demo: $(STAMP)

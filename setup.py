@@ -24,14 +24,17 @@ EXTRAS = {
         "keras>=3.12,<3.16",
         "tensorboard>=2.20,<2.22",
     ],
-    "gcp": ["apache-beam[gcp]>=2.77,<2.78"],
+    # Beam makes the workers' package from setup.py with setuptools, which Python 3.12 lacks.
+    "gcp": ["apache-beam[gcp]>=2.77,<2.78", "setuptools>=69"],
     "serve": [],
-    "report": [],
+    "report": ["jinja2>=3.1.6,<4", "matplotlib>=3.9,<3.12", "wordcloud>=1.9.4,<2"],
     "dev": [
         "hypothesis>=6.100,<7",
+        "jsonschema>=4.20,<5",
         "pytest>=8,<10",
         "pytest-timeout>=2.3,<3",
         "ruff>=0.6,<0.18",
+        "tensorflow-datasets>=4.9.9,<4.10",
     ],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
@@ -45,6 +48,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["records*", "beam_jobs*", "tfcap*", "serving*"]),
+    package_data={
+        "records": ["manifest.schema.json"],
+        "tfcap.reports": ["templates/*"],
+    },
     install_requires=BASE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["tfcap=tfcap.cli.main:main"]},

@@ -15,32 +15,47 @@ _AS_IS = {
 }
 
 
-def read_if_present(path: str) -> bytes | None:
-    """Return the bytes of a file; None where no file of that name can be read."""
+def is_local(path: str) -> bool:
+    """Tell whether a path is of this machine's file system."""
+    return FileSystems.get_scheme(path) is None
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a file for reading, as it is; raises FileNotFoundError where there is none."""
     # Remote file systems have no common exception for an absent file, so it is asked for first.
     if not FileSystems.exists(path):
-        return None
+        raise FileNotFoundError(path)
+    return FileSystems.open(path, **_AS_IS)
+
+
+def read_if_present(path: str) -> bytes | None:
+    """Return the bytes of a file; None where no file of that name can be read."""
     try:
-        with FileSystems.open(path, **_AS_IS) as file:
+        with open_file(path) as file:
             return file.read()
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         return None
 
 
-def write_published(path: str, staging: str, write: Callable[[BinaryIO], T]) -> T:
-    """Write a file under a unique name in the staging directory, then rename it.
+def write_whole(path: str, attempts: str, write: Callable[[BinaryIO], T]) -> T:
+    """Write a file under a unique name in another directory, then rename it.
 
     Bundles are retried and may run twice at once; each attempt has its own name, and the renamed
     file is whole.
+
+    Args:
+        path: of the file.
+        attempts: directory on the same file system for files that are not whole yet.
+        write: writes the content into an open file.
 
     Returns:
         whatever `write` returns.
     """
     _, base = FileSystems.split(path)
-    staged = FileSystems.join(staging, f"{base}.{uuid.uuid4().hex}")
-    with FileSystems.create(staged, **_AS_IS) as file:
+    attempt = FileSystems.join(attempts, f"{base}.{uuid.uuid4().hex}")
+    with FileSystems.create(attempt, **_AS_IS) as file:
         result = write(file)
-    FileSystems.rename([staged], [path])
+    FileSystems.rename([attempt], [path])
     return result
 
 

@@ -5,14 +5,17 @@ import contextlib
 import io
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from beam_jobs.job import Budget
+from beam_jobs.source_options import add_source_options
+from records.captions import DIGITS, NORMALISATIONS, PUNCTUATIONS, CaptionSpec
 from records.errors import UserError
 from records.pictures import PictureSpec
 from records.shards import is_plain_word
@@ -21,21 +24,25 @@ LOCAL_RUNNER = "FnApiRunner"
 # About 10 MB a shard at 224 pixels: small enough to share out, large enough to read in one go.
 PICTURES_PER_SHARD = 512
 # Where a worker finds this package, wherever the command is run.
+_DEFAULTED = "(default: %(default)s)"
 _ROOT = Path(__file__).resolve().parents[1]
 
 _DESCRIPTION = """\
 Turn captioned pictures into TFRecords that `tfcap train` reads.
 
 Each picture is decoded, turned upright, made RGB and scaled down; each caption is cleaned. The
-output directory then holds the shards (NAME-SPLIT.tfrecord-00000-of-00012), vocab.txt,
-dead_letters.jsonl (every rejected picture and caption, with the reason) and manifest.json, which
-is written last: where it is, the dataset is whole. The same input gives the same bytes, whatever
-the runner and the number of workers."""
+output directory then holds the shards (NAME-SPLIT.tfrecord-00000-of-00012) with their indexes,
+vocab.txt, dead_letters.jsonl (every rejected picture and caption, with the reason) and
+manifest.json, which is written last: where it is, the dataset is whole. The same input gives the
+same bytes, whatever the runner and the number of workers. A run that was stopped, by whatever, is
+gone on with by the same command."""
 
 _EPILOG = """\
 example:
   python -m beam_jobs.build_records --images flickr8k/Images --captions flickr8k/captions.txt \\
       --splits flickr8k --output records/flickr8k --workers 2
+  python -m beam_jobs.build_records --images val2017.zip --captions captions_val2017.json \\
+      --splits train=0.9,val=0.1 --name coco --output records/coco --max-bad 1%
 
   Any option of Apache Beam may follow, for instance --runner DataflowRunner --project ... with
   gs:// paths.
@@ -65,9 +72,30 @@ def parse_arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, lis
 def picture_spec(arguments: argparse.Namespace) -> PictureSpec:
     """Return the picture policy asked for; raises UserError where it is impossible."""
     try:
-        return PictureSpec(size=arguments.image_size, quality=arguments.quality)
+        return PictureSpec(
+            size=arguments.image_size,
+            quality=arguments.quality,
+            min_side=arguments.min_side,
+            max_pixels=arguments.max_pixels,
+        )
     except ValueError as error:
-        raise UserError(f"--image-size or --quality: {error}") from None
+        raise UserError(f"picture policy (--image-size and others): {error}") from None
+
+
+def caption_spec(arguments: argparse.Namespace) -> CaptionSpec:
+    """Return the caption policy asked for; raises UserError where it is impossible."""
+    try:
+        return CaptionSpec(
+            normalisation=arguments.normalisation,
+            lowercase=not arguments.keep_case,
+            punctuation=arguments.punctuation,
+            digits=arguments.digits,
+            min_words=arguments.min_words,
+            max_words=arguments.max_words,
+            min_count=arguments.min_count,
+        )
+    except ValueError as error:
+        raise UserError(f"caption policy (--min-words and others): {error}") from None
 
 
 def make_pipeline(arguments: argparse.Namespace, for_beam: list[str]) -> beam.Pipeline:
@@ -86,6 +114,12 @@ def make_pipeline(arguments: argparse.Namespace, for_beam: list[str]) -> beam.Pi
     )
 
 
+def is_template(pipeline: beam.Pipeline) -> bool:
+    """Tell whether running the pipeline only writes down the job, as for a Flex Template."""
+    options = pipeline.options.view_as(GoogleCloudOptions)
+    return getattr(options, "template_location", None) is not None
+
+
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog="build_records",
@@ -94,45 +128,97 @@ def _parser() -> OneLineParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("--images", required=True, metavar="DIR", help="directory of the pictures")
-    add("--captions", required=True, metavar="FILE", help="captions.txt or Flickr8k.token.txt")
-    add("--splits", required=True, metavar="DIR", help="directory of Flickr_8k.*Images.txt")
-    add("--output", required=True, metavar="DIR", help="directory to write the dataset to")
-    add("--name", default="flickr8k", help="name of the dataset (default: %(default)s)")
-    defaulted = "(default: %(default)s)"
-    _add_number(
-        parser,
-        "--image-size",
-        PictureSpec.size,
-        f"pixels of a stored picture's shorter side {defaulted}",
-    )
-    _add_number(
-        parser, "--quality", PictureSpec.quality, f"of the stored JPEGs, 1 to 95 {defaulted}"
-    )
-    _add_number(
-        parser,
-        "--min-count",
-        5,
-        f"a word less frequent in the training split is unknown {defaulted}",
-    )
-    _add_number(
-        parser, "--shards-per-split", None, f"(default: one per {PICTURES_PER_SHARD} pictures)"
-    )
-    _add_number(parser, "--workers", 1, f"processes of the local runner {defaulted}")
-    add("--overwrite", action="store_true", help="replace the dataset that --output holds")
-    add(
-        "--runner", default=LOCAL_RUNNER, help="Beam runner (default: %(default)s, on this machine)"
-    )
+    _add_source_options(parser)
+    _add_picture_options(parser)
+    _add_caption_options(parser)
+    _add_run_options(parser)
     return parser
 
 
-def _add_number(parser: OneLineParser, flag: str, default: int | None, text: str) -> None:
-    parser.add_argument(flag, type=int, default=default, metavar="N", help=text)
+def _add_source_options(parser: OneLineParser) -> None:
+    group = parser.add_argument_group("what to build from, and where to")
+    add_source_options(group, required=True)
+    add = group.add_argument
+    add("--output", required=True, metavar="DIR", help="directory to write the dataset to")
+    add("--name", default="flickr8k", help=f"name of the dataset {_DEFAULTED}")
+
+
+def _add_picture_options(parser: OneLineParser) -> None:
+    add = parser.add_argument_group("picture policy").add_argument
+    for flag, default, text in (
+        ("--image-size", PictureSpec.size, "pixels of a stored picture's shorter side"),
+        ("--quality", PictureSpec.quality, "of the stored JPEGs, 1 to 95"),
+        ("--min-side", PictureSpec.min_side, "a picture with a shorter side is rejected"),
+        ("--max-pixels", PictureSpec.max_pixels, "a picture of more pixels is rejected"),
+    ):
+        _add_number(add, flag, default, f"{text} {_DEFAULTED}")
+
+
+def _add_caption_options(parser: OneLineParser) -> None:
+    add = parser.add_argument_group("caption policy").add_argument
+    for flag, choices, default, text in (
+        ("--normalisation", NORMALISATIONS, CaptionSpec.normalisation, "letters that stay"),
+        ("--punctuation", PUNCTUATIONS, CaptionSpec.punctuation, "marks as words, or not at all"),
+        ("--digits", DIGITS, CaptionSpec.digits, "as they are, each as 0, or not at all"),
+    ):
+        add(flag, choices=choices, default=default, help=f"{text} {_DEFAULTED}")
+    add("--keep-case", action="store_true", help="do not lower-case captions")
+    for flag, default, text in (
+        ("--min-words", CaptionSpec.min_words, "a shorter caption is rejected"),
+        ("--max-words", CaptionSpec.max_words, "a longer caption is rejected"),
+        ("--min-count", CaptionSpec.min_count, "a word rarer in the training split is unknown"),
+    ):
+        _add_number(add, flag, default, f"{text} {_DEFAULTED}")
+
+
+def _add_run_options(parser: OneLineParser) -> None:
+    group = parser.add_argument_group("how to run")
+    add = group.add_argument
+    _add_number(
+        add, "--shards-per-split", None, f"(default: one per {PICTURES_PER_SHARD} pictures)"
+    )
+    _add_number(add, "--workers", 1, f"processes of the local runner {_DEFAULTED}")
+    add(
+        "--max-bad",
+        type=_budget,
+        metavar="N|P%",
+        help="fail where more pictures, or a larger share of them, are rejected",
+    )
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--overwrite", action="store_true", help="replace the dataset that --output holds"
+    )
+    either.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="try the rejected pictures of --output's dataset again and keep its other records",
+    )
+    add(
+        "--dry-run",
+        "--dry_run",  # Beam's own spelling, which would run the job
+        action="store_true",
+        help="show the job, for Dataflow the size of its request too, and do nothing",
+    )
+    add(
+        "--runner", default=LOCAL_RUNNER, help="Beam runner (default: %(default)s, on this machine)"
+    )
+
+
+def _budget(text: str) -> Budget:
+    try:
+        return Budget.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number of pictures nor a percentage like 1%"
+        ) from None
+
+
+def _add_number(add: Callable, flag: str, default: int | None, text: str) -> None:
+    add(flag, type=int, default=default, metavar="N", help=text)
 
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
-    for flag in ("min_count", "shards_per_split", "workers"):
+    for flag in ("shards_per_split", "workers"):
         value = getattr(arguments, flag)
         if value is not None and value < 1:
             raise UserError(f"--{flag.replace('_', '-')} must be at least 1, got {value}")
@@ -150,6 +236,7 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
             "options, such as --num_workers"
         )
     picture_spec(arguments)
+    caption_spec(arguments)
 
 
 def _check_beam_options(for_beam: list[str]) -> None:

@@ -1,40 +1,12 @@
 """What comes back from the workers: small, and the same in whatever order it is merged."""
 
 import dataclasses
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from records.dead_letters import DeadLetter
+from records.example import PictureRecord
 from records.manifest import ShardInfo, Statistics
-
-MISSING = "missing"
-CAPTION_EMPTY = "caption_empty"
-NO_CAPTION_LEFT = "no_caption_left"
-SPLIT_WITHOUT_CAPTIONS = "split_without_captions"
-
-
-@dataclasses.dataclass(frozen=True)
-class DeadLetter:
-    """A picture or a caption that did not make it into the records.
-
-    Attributes:
-        key: the picture's file name.
-        reason: one of the constants above or of `records.pictures.Rejection`.
-        detail: the rest of it, in words.
-        caption: the raw caption, where the reason concerns one.
-    """
-
-    key: str
-    reason: str
-    detail: str
-    caption: str | None = None
-
-    def to_json(self) -> str:
-        """Return one line of `dead_letters.jsonl`."""
-        fields = dataclasses.asdict(self)
-        if self.caption is None:
-            del fields["caption"]
-        return json.dumps(fields, ensure_ascii=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +20,6 @@ class Outcome:
         captions_per_picture: number of pictures by number of captions.
         caption_words: words of all cleaned captions together.
         longest_caption: words of the longest of them.
-        unassigned: captioned pictures that no split names.
     """
 
     shards: tuple[ShardInfo, ...] = ()
@@ -57,24 +28,20 @@ class Outcome:
     captions_per_picture: Mapping[int, int] = dataclasses.field(default_factory=dict)
     caption_words: int = 0
     longest_caption: int = 0
-    unassigned: int = 0
 
     @property
     def records(self) -> int:
         """Pictures in the shards."""
         return sum(shard.records for shard in self.shards)
 
+    @property
+    def rejected(self) -> int:
+        """Pictures that are in no shard for what is wrong with them."""
+        return sum(letter.concerns_picture for letter in self.dead_letters)
+
     def dead_letter_counts(self) -> dict[str, int]:
         """Return the number of dead letters by reason, sorted by reason."""
-        return dict(sorted(Counter(letter.reason for letter in self.dead_letters).items()))
-
-    def dead_letter_lines(self) -> list[str]:
-        """Return the lines of `dead_letters.jsonl`, sorted by picture."""
-        letters = sorted(
-            self.dead_letters,
-            key=lambda letter: (letter.key, letter.reason, letter.caption or "", letter.detail),
-        )
-        return [letter.to_json() for letter in letters]
+        return dict(sorted(Counter(letter.reason.value for letter in self.dead_letters).items()))
 
     def statistics(self) -> Statistics:
         """Return the statistics of all records."""
@@ -85,12 +52,67 @@ class Outcome:
             caption_words_max=self.longest_caption,
         )
 
+    def to_dict(self) -> dict:
+        """Return the fields as JSON-ready values."""
+        return dataclasses.asdict(self) | {
+            "dead_letters": [letter.to_dict() for letter in self.dead_letters]
+        }
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "Outcome":
+        """Rebuild an outcome from `to_dict`, by way of JSON too."""
+        per_picture = fields["captions_per_picture"]
+        changed = {
+            "shards": tuple(ShardInfo(**shard) for shard in fields["shards"]),
+            "dead_letters": tuple(map(DeadLetter.from_dict, fields["dead_letters"])),
+            "captions_per_picture": {int(count): n for count, n in per_picture.items()},
+        }
+        return cls(**fields | changed)
+
+
+class Tally:
+    """Counts the records of one shard as they are written or read.
+
+    Attributes:
+        captions: of the records so far.
+        word_counts: occurrences of each word in them.
+    """
+
+    def __init__(self):
+        self.captions = 0
+        self.word_counts: Counter[str] = Counter()
+        self._captions_per_picture: Counter[int] = Counter()
+        self._words = self._longest = 0
+
+    def add(self, record: PictureRecord) -> None:
+        """Count one record."""
+        self.captions += len(record.captions)
+        self._captions_per_picture[len(record.captions)] += 1
+        for caption in record.captions:
+            words = caption.split()
+            self.word_counts.update(words)
+            self._words += len(words)
+            self._longest = max(self._longest, len(words))
+
+    def outcome(
+        self, shard: ShardInfo, dead_letters: Sequence[DeadLetter], in_training: bool
+    ) -> Outcome:
+        """Return the outcome of the shard; only the training split's words count."""
+        return Outcome(
+            shards=(shard,),
+            dead_letters=tuple(dead_letters),
+            word_counts=dict(self.word_counts) if in_training else {},
+            captions_per_picture=dict(self._captions_per_picture),
+            caption_words=self._words,
+            longest_caption=self._longest,
+        )
+
 
 def merge(outcomes: Iterable[Outcome]) -> Outcome:
     """Add up outcomes, in any order and any grouping (a Beam combiner)."""
     shards, dead_letters = [], []
     word_counts, captions_per_picture = Counter(), Counter()
-    caption_words = longest_caption = unassigned = 0
+    caption_words = longest_caption = 0
     for outcome in outcomes:
         shards.extend(outcome.shards)
         dead_letters.extend(outcome.dead_letters)
@@ -98,7 +120,6 @@ def merge(outcomes: Iterable[Outcome]) -> Outcome:
         captions_per_picture.update(outcome.captions_per_picture)
         caption_words += outcome.caption_words
         longest_caption = max(longest_caption, outcome.longest_caption)
-        unassigned += outcome.unassigned
     return Outcome(
         shards=tuple(shards),
         dead_letters=tuple(dead_letters),
@@ -106,5 +127,4 @@ def merge(outcomes: Iterable[Outcome]) -> Outcome:
         captions_per_picture=dict(captions_per_picture),
         caption_words=caption_words,
         longest_caption=longest_caption,
-        unassigned=unassigned,
     )

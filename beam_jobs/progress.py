@@ -8,12 +8,12 @@ from tqdm import tqdm
 _POLL_SECONDS = 0.2
 
 
-def count_picture(progress_file: str | None) -> None:
-    """Count one picture as done; without a file, do nothing."""
+def count_pictures(progress_file: str | None, pictures: int) -> None:
+    """Count pictures as done; without a file, do nothing."""
     if progress_file is not None:
         # Appending is atomic: the bytes of several processes never overwrite each other.
         with Path(progress_file).open("ab", buffering=0) as file:
-            file.write(b".")
+            file.write(b"." * pictures)
 
 
 class ProgressBar:

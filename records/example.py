@@ -16,6 +16,7 @@ _VARINT, _I64, _LENGTH_DELIMITED, _I32 = 0, 1, 2, 5
 _FIXED_SIZE = {_I64: 8, _I32: 4}
 _BYTES_LIST, _INT64_LIST = 1, 3
 _FORMAT = b"jpeg"
+_ONE_BYTE = tuple(bytes([value]) for value in range(0x80))  # most varints are that short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +121,8 @@ def _message(field: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
+    if value < len(_ONE_BYTE):
+        return _ONE_BYTE[value]
     groups = bytearray()
     while value > 0x7F:
         groups.append(value & 0x7F | 0x80)

@@ -11,7 +11,7 @@ from records.pictures import PictureSpec
 from records.shards import ShardName
 from records.specs import canonical_hash
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 VOCABULARY = "vocab.txt"
 DEAD_LETTERS = "dead_letters.jsonl"
@@ -27,6 +27,7 @@ class ShardInfo:
         captions: captions of those pictures.
         bytes: its size.
         sha256: of its bytes, 64 hex digits.
+        index_sha256: of its offset index, 64 hex digits.
     """
 
     file: str
@@ -34,16 +35,26 @@ class ShardInfo:
     captions: int
     bytes: int
     sha256: str
+    index_sha256: str
 
     def __post_init__(self):
         ShardName.parse(self.file)
 
+    @property
+    def index_file(self) -> str:
+        """The name of its offset index."""
+        return ShardName.parse(self.file).index_file
+
 
 @dataclasses.dataclass(frozen=True)
 class SplitInfo:
-    """One split: all its shards, in the order of their names."""
+    """One split: all its shards, one at least, in the order of their names."""
 
     shards: tuple[ShardInfo, ...]
+
+    def __post_init__(self):
+        if not self.shards:
+            raise ValueError("a split must have a shard")
 
     @property
     def records(self) -> int:
@@ -54,6 +65,23 @@ class SplitInfo:
     def captions(self) -> int:
         """Captions in the split."""
         return sum(shard.captions for shard in self.shards)
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceInfo:
+    """What the dataset was built from, in whatever form and order it was given.
+
+    Attributes:
+        pictures: captioned pictures that have a split, good or bad.
+        captions: their captions.
+        digest: of their keys, captions and splits, 64 hex digits.
+        unassigned: captioned pictures in no split; they are in no shard.
+    """
+
+    pictures: int
+    captions: int
+    digest: str
+    unassigned: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,12 +106,12 @@ class Manifest:
     Attributes:
         name: of the dataset; the shard names begin with it.
         picture: the picture policy.
-        caption: how the captions were cleaned.
-        min_count: a word of the vocabulary was seen so often in the training split, or more.
+        caption: how the captions were cleaned, and which words the vocabulary has.
         vocabulary_size: words in `vocab.txt`, special tokens included.
         vocabulary_sha256: of `vocab.txt`.
         split_infos: the splits, by name.
-        unassigned: captioned pictures that no split names; they are in no shard.
+        source: what it was built from.
+        rejected: pictures of the source that are in no shard for what is wrong with them.
         dead_letters: number of dead letters by reason.
         statistics: of all records together.
     """
@@ -91,13 +119,18 @@ class Manifest:
     name: str
     picture: PictureSpec
     caption: CaptionSpec
-    min_count: int
     vocabulary_size: int
     vocabulary_sha256: str
     split_infos: Mapping[str, SplitInfo]
-    unassigned: int
+    source: SourceInfo
+    rejected: int
     dead_letters: Mapping[str, int]
     statistics: Statistics
+
+    def __post_init__(self):
+        counts = (self.rejected, *self.dead_letters.values(), *vars(self.statistics).values())
+        if not all(isinstance(count, (int, float, Mapping)) for count in counts):
+            raise ValueError("rejected, dead_letters and statistics must be numbers")
 
     @property
     def fingerprint(self) -> str:
@@ -138,7 +171,8 @@ class Manifest:
             for captions, pictures in sorted(self.statistics.captions_per_picture.items())
         }
         fields = self._content() | {
-            "unassigned": self.unassigned,
+            "source": dataclasses.asdict(self.source),
+            "rejected": self.rejected,
             "dead_letters": dict(sorted(self.dead_letters.items())),
             "statistics": statistics,
             "fingerprint": self.fingerprint,
@@ -168,12 +202,12 @@ class Manifest:
             )
         try:
             manifest = cls._from_fields(fields)
+            manifest._check_hashes(fields, name)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{name} is no valid manifest ({type(error).__name__}: {error}): "
                 "build the dataset again"
             ) from None
-        manifest._check_hashes(fields, name)
         return manifest
 
     def _content(self) -> dict:
@@ -184,7 +218,6 @@ class Manifest:
             "picture_digest": self.picture.digest(),
             "caption": self.caption.to_dict(),
             "caption_digest": self.caption.digest(),
-            "min_count": self.min_count,
             "vocabulary": {"size": self.vocabulary_size, "sha256": self.vocabulary_sha256},
             "splits": {
                 split: {
@@ -204,14 +237,14 @@ class Manifest:
             name=fields["name"],
             picture=PictureSpec.from_dict(fields["picture"]),
             caption=CaptionSpec.from_dict(fields["caption"]),
-            min_count=fields["min_count"],
             vocabulary_size=fields["vocabulary"]["size"],
             vocabulary_sha256=fields["vocabulary"]["sha256"],
             split_infos={
                 split: SplitInfo(tuple(ShardInfo(**shard) for shard in info["shards"]))
                 for split, info in fields["splits"].items()
             },
-            unassigned=fields["unassigned"],
+            source=SourceInfo(**fields["source"]),
+            rejected=fields["rejected"],
             dead_letters=fields["dead_letters"],
             statistics=dataclasses.replace(statistics, captions_per_picture=per_picture),
         )

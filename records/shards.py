@@ -4,10 +4,11 @@ import dataclasses
 import hashlib
 import re
 
-_TEMPLATE = "{dataset}-{split}.tfrecord-{index:05d}-of-{count:05d}"
+_TEMPLATE = "{dataset}-{split}.{kind}-{index:05d}-of-{count:05d}"
+_RECORDS, _INDEX = "tfrecord", "index"
 _PATTERN = re.compile(
     r"(?P<dataset>[a-z][a-z0-9_]*)-(?P<split>[a-z][a-z0-9_]*)"
-    r"\.tfrecord-(?P<index>\d{5,})-of-(?P<count>\d{5,})"
+    r"\.(tfrecord|index)-(?P<index>\d{5,})-of-(?P<count>\d{5,})"
 )
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -38,7 +39,12 @@ class ShardName:
             raise ValueError(f"shard index {self.index} is not in 0..{self.count - 1}")
 
     def __str__(self):
-        return _TEMPLATE.format(**dataclasses.asdict(self))
+        return _TEMPLATE.format(kind=_RECORDS, **dataclasses.asdict(self))
+
+    @property
+    def index_file(self) -> str:
+        """The name of the shard's offset index, which no pattern for shards matches."""
+        return _TEMPLATE.format(kind=_INDEX, **dataclasses.asdict(self))
 
     @classmethod
     def parse(cls, name: str) -> "ShardName":
@@ -47,11 +53,23 @@ class ShardName:
         Raises:
             ValueError: for any other file name.
         """
+        shard = cls.of_file(name)
+        if str(shard) != name:
+            raise ValueError(f"{name!r} is not written as {shard}")
+        return shard
+
+    @classmethod
+    def of_file(cls, name: str) -> "ShardName":
+        """Return the shard that a file belongs to: its records or its offset index.
+
+        Raises:
+            ValueError: for any other file name.
+        """
         match = _PATTERN.fullmatch(name)
         if match is None:
             raise ValueError(f"{name!r} is not a shard name like {cls('name', 'split', 0, 8)}")
         shard = cls(match["dataset"], match["split"], int(match["index"]), int(match["count"]))
-        if str(shard) != name:
+        if name not in (str(shard), shard.index_file):
             raise ValueError(f"{name!r} is not written as {shard}")
         return shard
 

@@ -43,6 +43,11 @@ class Frame(NamedTuple):
     offset: int
     payload: bytes
 
+    @property
+    def end(self) -> int:
+        """The offset of the byte after it."""
+        return self.offset + _HEADER.size + len(self.payload) + _FOOTER.size
+
 
 @dataclasses.dataclass(frozen=True)
 class Written:
@@ -52,11 +57,13 @@ class Written:
         records: number of records.
         bytes: size of the file.
         sha256: of the file's bytes, 64 hex digits.
+        offsets: of each record's first byte, then the size of the file.
     """
 
     records: int
     bytes: int
     sha256: str
+    offsets: tuple[int, ...]
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -85,13 +92,13 @@ def write_records(file: BinaryIO, payloads: Iterable[bytes]) -> Written:
         file: open for writing, at its beginning.
         payloads: consumed lazily; no more than one is held.
     """
-    records, size, digest = 0, 0, hashlib.sha256()
+    offsets, digest = [0], hashlib.sha256()
     for payload in payloads:
         frame = frame_record(payload)
         file.write(frame)
         digest.update(frame)
-        records, size = records + 1, size + len(frame)
-    return Written(records, size, digest.hexdigest())
+        offsets.append(offsets[-1] + len(frame))
+    return Written(len(offsets) - 1, offsets[-1], digest.hexdigest(), tuple(offsets))
 
 
 def raise_corrupt(corrupt: CorruptRecord) -> None:
@@ -116,18 +123,31 @@ def scan_frames(
         CorruptRecord: by the default policy.
     """
     with path.open("rb") as file:
-        index = offset = 0
-        while header := file.read(_HEADER.size):
-            try:
-                payload, size = _read_payload(file, header)
-            except ValueError as error:
-                on_corrupt(CorruptRecord(str(path), index, offset, str(error)))
-                return
-            if payload is None:
-                on_corrupt(CorruptRecord(str(path), index, offset, "payload checksum differs"))
-            else:
-                yield Frame(index, offset, payload)
-            index, offset = index + 1, offset + size
+        yield from scan_file(file, str(path), on_corrupt)
+
+
+def scan_file(
+    file: BinaryIO, name: str, on_corrupt: Callable[[CorruptRecord], None] = raise_corrupt
+) -> Iterator[Frame]:
+    """Read the frames of an open TFRecord file, as `scan_frames` does.
+
+    Args:
+        file: open for reading, at its beginning.
+        name: of the file, for messages.
+        on_corrupt: as for `scan_frames`.
+    """
+    index = offset = 0
+    while header := file.read(_HEADER.size):
+        try:
+            payload, size = _read_payload(file, header)
+        except ValueError as error:
+            on_corrupt(CorruptRecord(name, index, offset, str(error)))
+            return
+        if payload is None:
+            on_corrupt(CorruptRecord(name, index, offset, "payload checksum differs"))
+        else:
+            yield Frame(index, offset, payload)
+        index, offset = index + 1, offset + size
 
 
 def read_records(path: Path) -> Iterator[bytes]:

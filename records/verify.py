@@ -2,13 +2,18 @@
 
 import dataclasses
 import hashlib
+from array import array
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from records.dead_letters import parse_dead_letters
 from records.errors import UserError
 from records.example import decode_example
-from records.manifest import VOCABULARY, Manifest, ShardInfo, load_manifest
+from records.index import decode_index
+from records.manifest import DEAD_LETTERS, VOCABULARY, Manifest, ShardInfo, load_manifest
 from records.shards import ShardName, shard_of
+from records.tfds import tfds_files
 from records.tfrecord import CorruptRecord, scan_frames
 from records.vocabulary import Vocabulary
 
@@ -39,7 +44,7 @@ class Damage:
 
 @dataclasses.dataclass(frozen=True)
 class FileCheck:
-    """The result for one file."""
+    """The result for one file; for a shard, its index is looked at too."""
 
     file: str
     damages: tuple[Damage, ...]
@@ -55,7 +60,7 @@ def verify_dataset(directory: Path) -> list[Damage]:
 
 
 def check_files(directory: Path) -> Iterator[FileCheck]:
-    """Check a dataset file by file: all shards, the vocabulary, and files that do not belong.
+    """Check a dataset file by file: shards, indexes, what lies beside them and does not belong.
 
     Raises:
         UserError: no directory, or no valid manifest.
@@ -65,11 +70,30 @@ def check_files(directory: Path) -> Iterator[FileCheck]:
         for shard in manifest.split(split).shards:
             yield FileCheck(shard.file, tuple(_shard_damages(directory, shard)))
     yield FileCheck(VOCABULARY, tuple(_vocabulary_damages(directory, manifest)))
-    for file in _stray_shards(directory, manifest):
+    yield FileCheck(DEAD_LETTERS, tuple(_dead_letter_damages(directory, manifest)))
+    for file, text in tfds_files(manifest).items():
+        yield FileCheck(file, tuple(_text_damages(directory / file, text)))
+    for file in stray_files(directory, manifest):
         yield FileCheck(file, (Damage(file, "is not in the manifest"),))
 
 
+def count_checks(manifest: Manifest) -> int:
+    """Return how many files `check_files` looks at in a dataset without stray ones."""
+    shards = sum(len(info.shards) for info in manifest.split_infos.values())
+    return shards + 2 + len(tfds_files(manifest))
+
+
+def stray_files(directory: Path, manifest: Manifest) -> list[str]:
+    """Return the shards and indexes of another build that lie in the directory."""
+    shards = [shard for info in manifest.split_infos.values() for shard in info.shards]
+    known = {file for shard in shards for file in (shard.file, shard.index_file)}
+    found = (path.name for path in directory.iterdir())
+    return sorted(file for file in found if file not in known and _is_of(file, manifest.name))
+
+
 def _shard_damages(directory: Path, shard: ShardInfo) -> Iterator[Damage]:
+    offsets, damages = _read_index(directory / shard.index_file, shard)
+    yield from damages
     path = directory / shard.file
     if not path.is_file():
         yield Damage(shard.file, "is missing")
@@ -79,14 +103,33 @@ def _shard_damages(directory: Path, shard: ShardInfo) -> Iterator[Damage]:
         yield Damage(shard.file, f"has {size} bytes, the manifest says {shard.bytes}")
     if (digest := _sha256(path)) != shard.sha256:
         yield Damage(shard.file, f"has SHA-256 {digest}, the manifest says {shard.sha256}")
-    yield from _record_damages(path, shard)
+    yield from _record_damages(path, shard, offsets)
 
 
-def _record_damages(path: Path, shard: ShardInfo) -> Iterator[Damage]:
+def _read_index(path: Path, shard: ShardInfo) -> tuple[array | None, list[Damage]]:
+    """Return the offsets of an index, None where it is damaged, and its damages."""
+    try:
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != shard.index_sha256:
+            said = shard.index_sha256
+            return None, [Damage(path.name, f"has SHA-256 {digest}, the manifest says {said}")]
+        return decode_index(content, shard.bytes), []
+    except FileNotFoundError:
+        return None, [Damage(path.name, "is missing")]
+    except ValueError as error:
+        return None, [Damage(path.name, str(error))]
+
+
+def _record_damages(path: Path, shard: ShardInfo, offsets: array | None) -> Iterator[Damage]:
     name = ShardName.parse(shard.file)
     corrupt: list[CorruptRecord] = []
-    records = captions = 0
+    records = captions = end = 0
+    key = ""
     for frame in scan_frames(path, corrupt.append):
+        end = frame.end
+        if offsets and (frame.index >= shard.records or offsets[frame.index] != frame.offset):
+            yield Damage(shard.index_file, "points elsewhere", frame.index, frame.offset)
         try:
             record = decode_example(frame.payload)
         except ValueError as error:
@@ -96,8 +139,14 @@ def _record_damages(path: Path, shard: ShardInfo) -> Iterator[Damage]:
         if shard_of(record.filename, name.count) != name.index:
             problem = f"{record.filename} belongs to another shard"
             yield Damage(shard.file, problem, frame.index, frame.offset)
+        if record.filename <= key:
+            problem = f"{record.filename} does not come after {key}"
+            yield Damage(shard.file, problem, frame.index, frame.offset)
+        key = record.filename
     for error in corrupt:
         yield Damage(shard.file, error.reason, error.index, error.offset)
+    if records < shard.records and not corrupt:
+        yield Damage(shard.file, "is not there, the file ends before it", records, end)
     for what, found, said in (
         ("records", records, shard.records),
         ("captions", captions, shard.captions),
@@ -121,15 +170,29 @@ def _vocabulary_damages(directory: Path, manifest: Manifest) -> Iterator[Damage]
         yield Damage(VOCABULARY, f"has SHA-256 {digest}, the manifest says {said}")
 
 
-def _stray_shards(directory: Path, manifest: Manifest) -> list[str]:
-    known = {shard.file for info in manifest.split_infos.values() for shard in info.shards}
-    found = (path.name for path in directory.iterdir())
-    return sorted(file for file in found if file not in known and _is_shard(file, manifest.name))
-
-
-def _is_shard(file: str, dataset: str) -> bool:
+def _dead_letter_damages(directory: Path, manifest: Manifest) -> Iterator[Damage]:
     try:
-        return ShardName.parse(file).dataset == dataset
+        text = (directory / DEAD_LETTERS).read_text("utf-8")
+        letters = parse_dead_letters(text, DEAD_LETTERS)
+    except (OSError, UnicodeDecodeError, UserError) as error:
+        yield Damage(DEAD_LETTERS, f"cannot be read: {error}")
+        return
+    counts = dict(Counter(letter.reason.value for letter in letters))
+    if counts != dict(manifest.dead_letters):
+        yield Damage(DEAD_LETTERS, f"holds {counts}, the manifest says {manifest.dead_letters}")
+
+
+def _text_damages(path: Path, text: str) -> Iterator[Damage]:
+    try:
+        if path.read_bytes() != text.encode():
+            yield Damage(path.name, "is not what follows from the manifest")
+    except OSError as error:
+        yield Damage(path.name, f"cannot be read: {error.strerror}")
+
+
+def _is_of(file: str, dataset: str) -> bool:
+    try:
+        return ShardName.of_file(file).dataset == dataset
     except ValueError:
         return False
 

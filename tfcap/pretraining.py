@@ -10,7 +10,7 @@ place on the map.
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import keras
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from records.manifest import VOCABULARY, Manifest
 from records.specs import Spec
 from records.vocabulary import SPECIALS, Vocabulary
-from tfcap.data import Order, caption_batches
+from tfcap.data import Order, caption_batches, damage_named
 from tfcap.encoders import build_encoder
 from tfcap.text import CaptionIds
 from tfcap.training import learning_rate_schedule
@@ -70,16 +70,17 @@ def pretrain(name: str, dataset: Path, manifest: Manifest, spec: PretrainingSpec
         The encoder, frozen, as of `build_encoder`.
 
     Raises:
-        UserError: unknown encoder, no training split, or no vocabulary.
+        UserError: unknown encoder, no training split, no vocabulary, or damaged records.
     """
     vocabulary = Vocabulary.read(dataset / VOCABULARY)
     ids, shards = CaptionIds(vocabulary), manifest.shard_paths(dataset, "train")
     longest = manifest.statistics.caption_words_max
 
-    def epoch_batches(epoch: int) -> tf.data.Dataset:
+    def epoch_batches(epoch: int) -> Iterator[dict]:
         order = Order(spec.seed, epoch, flip=True)
         batches = caption_batches(shards, manifest.picture, ids, longest, spec.batch_size, order)
-        return batches.prefetch(tf.data.AUTOTUNE)
+        with damage_named(dataset):
+            yield from batches.prefetch(tf.data.AUTOTUNE)
 
     keras.utils.set_random_seed(spec.seed)
     encoder = build_encoder(name, manifest.picture.size, "none")
@@ -93,8 +94,9 @@ def pretrain(name: str, dataset: Path, manifest: Manifest, spec: PretrainingSpec
                 losses.update_state(detector.train_step(batch["image"], batch["targets"]))
                 bar.set_postfix(loss=f"{float(losses.result()):.3f}", refresh=False)
                 bar.update(len(batch["key"]))
-    calibration = epoch_batches(spec.epochs).take(math.ceil(CALIBRATION_PICTURES / spec.batch_size))
-    set_batch_statistics(encoder, (batch["image"] for batch in calibration))
+    calibration = math.ceil(CALIBRATION_PICTURES / spec.batch_size)
+    batches = itertools.islice(epoch_batches(spec.epochs), calibration)
+    set_batch_statistics(encoder, (batch["image"] for batch in batches))
     encoder.trainable = False
     return encoder
 

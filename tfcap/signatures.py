@@ -32,7 +32,7 @@ def build_signatures(captioner: Captioner, portable: bool) -> tuple[tf.Module, d
         (a module that tracks the weights and tables, the signatures by name): `serving_default`
         (image_bytes), `complete` (image_bytes, prompt) and `score` (image_bytes, caption).
     """
-    cleaner = CaptionCleaner()
+    cleaner = CaptionCleaner(captioner.caption)
     ids = CaptionIds(captioner.vocabulary, split_words_core if portable else split_words_text)
     max_words = captioner.max_words
 

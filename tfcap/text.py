@@ -1,7 +1,7 @@
 """Captions in the graph: cleaning, tokenization, words to ids and back.
 
 The same steps as `records.captions`, on string tensors: `fold_character` becomes a lookup table,
-`RULES` run as RE2 replacements. The splitting of words is the only part with two forms: by
+`cleaning_rules` run as RE2 replacements. The splitting of words is the only part with two forms: by
 tensorflow-text (the standard export; TF Serving links its ops) or by core ops (the portable one).
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from records import captions
+from records.captions import CaptionSpec
 from records.vocabulary import END_ID, PAD_ID, START_ID, UNK_ID, Vocabulary
 
 
@@ -34,25 +35,26 @@ class CaptionCleaner:
         tables: the lookup tables, to be tracked by whatever exports a graph that uses them.
     """
 
-    def __init__(self):
+    def __init__(self, spec: CaptionSpec):
         characters = filter(_is_assigned, map(chr, range(sys.maxunicode + 1)))
-        folds = {character: captions.fold_character(character) for character in characters}
+        folds = {character: captions.fold_character(character, spec) for character in characters}
         folds = {character: fold for character, fold in folds.items() if fold != " "}
         self._folds = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(list(folds), list(folds.values())),
             default_value=" ",
         )
+        self._rules = captions.cleaning_rules(spec)
         self.tables = (self._folds,)
 
     def clean(self, raw: tf.Tensor) -> tf.Tensor:
         """Clean raw captions, string [B], into cleaned ones, string [B].
 
-        Bytes that are not UTF-8 count as characters without an ASCII counterpart.
+        Bytes that are not UTF-8 count as characters that can be in no word.
         """
         characters = tf.strings.unicode_split(raw, "UTF-8", errors="replace")
         folded = tf.ragged.map_flat_values(self._folds.lookup, characters)
         text = tf.strings.reduce_join(folded, axis=-1)
-        for pattern, replacement in captions.RULES:
+        for pattern, replacement in self._rules:
             text = tf.strings.regex_replace(text, pattern, replacement)
         return _single_blanks(text)
 

@@ -12,13 +12,12 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from records.errors import UserError
 from records.manifest import Manifest
 from records.vocabulary import Vocabulary
 from tfcap import runs
 from tfcap.captioner import build_captioner, caption_loss
 from tfcap.config import RunConfig, TrainingSpec
-from tfcap.data import Order, caption_batches, encoded
+from tfcap.data import Order, caption_batches, damage_named, encoded
 from tfcap.encoders import save_weights
 from tfcap.evaluation import decode_batches, read_references
 from tfcap.metrics import References
@@ -69,12 +68,9 @@ def train(config: RunConfig, manifest: Manifest, run: Path) -> list[dict]:
     history = runs.read_history(run)[: int(training.epoch)]
     while not is_settled(history, config.training):
         epoch = len(history)
-        try:
+        with damage_named(config.dataset):
             loss = training.train_epoch(epoch)
             history.append({"epoch": epoch + 1, "loss": loss, **training.validate(epoch)})
-        except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-            reason = error.message.splitlines()[0]
-            raise UserError(f"{config.dataset} is damaged ({reason}): see `tfcap verify`") from None
         training.keep(history)
     return history
 
@@ -88,7 +84,7 @@ class Training:
         self.shards = {split: manifest.shard_paths(dataset, split) for split in ("train", "val")}
         self.records = manifest.records("train")
         self.references = read_references(self.shards["val"])  # raw captions by key
-        self.scorer = References(self.references)
+        self.scorer = References(self.references, config.caption)
         keras.utils.set_random_seed(self.spec.seed)
         self.captioner = build_captioner(
             config.model,

@@ -5,15 +5,19 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_jobs.outcomes import DeadLetter, Outcome, merge
+from beam_jobs.outcomes import Outcome, merge
+from records.dead_letters import DeadLetter, Reason, dead_letter_lines, parse_dead_letters
 from records.manifest import ShardInfo
 
-TEXT = st.text("ab", max_size=2)
-LETTERS = st.builds(DeadLetter, TEXT, st.sampled_from(["missing", "truncated"]), TEXT)
-EMPTY_CAPTIONS = st.builds(DeadLetter, TEXT, st.just("caption_empty"), TEXT, TEXT)
+TEXT = st.text("ab\n\u2028", max_size=2)
+LETTERS = st.builds(DeadLetter, TEXT, st.sampled_from([Reason.MISSING, Reason.TRUNCATED]), TEXT)
+EMPTY_CAPTIONS = st.builds(DeadLetter, TEXT, st.just(Reason.CAPTION_EMPTY), TEXT, TEXT)
 COUNTS = st.integers(0, 9)
 SHARDS = st.builds(
-    lambda index: ShardInfo(f"n-train.tfrecord-{index:05d}-of-00010", 2, 10, 99, "0" * 64), COUNTS
+    lambda index: ShardInfo(
+        f"n-train.tfrecord-{index:05d}-of-00010", 2, 10, 99, "0" * 64, "1" * 64
+    ),
+    COUNTS,
 )
 OUTCOMES = st.builds(
     Outcome,
@@ -23,7 +27,6 @@ OUTCOMES = st.builds(
     captions_per_picture=st.dictionaries(COUNTS, COUNTS, max_size=3),
     caption_words=COUNTS,
     longest_caption=COUNTS,
-    unassigned=COUNTS,
 )
 
 
@@ -32,11 +35,11 @@ def published(outcome):
     return (
         sorted(shard.file for shard in outcome.shards),
         outcome.records,
-        outcome.dead_letter_lines(),
+        outcome.rejected,
+        dead_letter_lines(outcome.dead_letters),
         outcome.dead_letter_counts(),
         outcome.word_counts,
         outcome.statistics(),
-        outcome.unassigned,
     )
 
 
@@ -61,7 +64,14 @@ def test_statistics():
 
 
 @given(st.lists(LETTERS | EMPTY_CAPTIONS))
-def test_dead_letter_lines_are_json_objects_in_order_of_keys(letters):
-    lines = [json.loads(line) for line in Outcome(dead_letters=tuple(letters)).dead_letter_lines()]
+def test_dead_letters_are_a_json_object_a_line_in_order_of_keys(letters):
+    text = dead_letter_lines(letters)
+    lines = [json.loads(line) for line in text.split("\n")[:-1]]
     assert [line["key"] for line in lines] == sorted(letter.key for letter in letters)
     assert all(("caption" in line) == (line["reason"] == "caption_empty") for line in lines)
+    assert sorted(parse_dead_letters(text, "x"), key=repr) == sorted(letters, key=repr)
+
+
+@given(OUTCOMES)
+def test_a_receipt_gives_the_outcome_back(outcome):
+    assert Outcome.from_dict(json.loads(json.dumps(outcome.to_dict()))) == outcome

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from records.captions import CaptionSpec
 from records.errors import UserError
 from tfcap.metrics import References, score_captions
 
@@ -27,6 +28,17 @@ def test_captions_equal_to_references_score_highest():
 def test_exact_is_a_share_of_pictures():
     predictions = {"1.jpg": "THE DOG RUNS!", "2.jpg": "the dog runs"}
     assert score_captions(REFERENCES, predictions).exact == 0.5
+
+
+def test_exact_compares_captions_as_the_dataset_cleans_them():
+    references = {"1.jpg": ["Ein Hund in Köln ."], "2.jpg": ["犬"]}
+    predictions = {"1.jpg": "ein hund in koln", "2.jpg": "犬"}
+    assert score_captions(references, predictions).exact == 1
+    unicode = CaptionSpec(normalisation="unicode")
+    assert score_captions(references, predictions, unicode).exact == 0.5
+    assert (
+        score_captions(references, predictions | {"1.jpg": "ein hund in köln"}, unicode).exact == 1
+    )
 
 
 def test_to_dict_names_every_score():

@@ -49,7 +49,10 @@ def reason(source, spec=SPEC):
     return rejected.value.reason.value
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"quality": 30}, {"subsampling": 0}, {"restart_marker_blocks": 3}, {"keep_rgb": True}],
+)
 def test_a_conforming_jpeg_is_kept_to_the_byte(options):
     source = encoded(corners(100, 64), **options)
     assert normalise_picture(source, SPEC) == (source, 64, 100)
@@ -132,6 +135,109 @@ def test_the_first_frame_of_an_animation_is_taken(format_):
     assert near(decoded(normalise_picture(source, SPEC)).getpixel((25, 25)), GREEN)
 
 
+def test_the_first_picture_of_a_phones_series_is_taken():
+    frames = [Image.new("RGB", (50, 50), colour) for colour in (GREEN, RED)]
+    source = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    picture = normalise_picture(source, SPEC)
+    assert near(decoded(picture).getpixel((25, 25)), GREEN)
+    assert len(picture.encoded) < len(source) / 1.5
+
+
+@pytest.mark.parametrize("behind", [b"\0", b"ftypmp42" * 1000, encoded(corners())])
+def test_nothing_behind_the_picture_is_stored(behind):
+    source = encoded(corners(100, 64))
+    picture = normalise_picture(source + behind, SPEC)
+    assert picture.encoded != source + behind and decoded(picture).size == (100, 64)
+
+
+def test_a_jpeg_that_is_mostly_metadata_is_encoded_anew():
+    source = encoded(corners(100, 64), icc_profile=bytes(200_000))
+    assert len(normalise_picture(source, SPEC).encoded) < 10_000
+
+
+@pytest.mark.parametrize("options", [{"comment": "where I live"}, {"icc_profile": bytes(500)}])
+def test_no_metadata_outlives_encoding(options):
+    picture = normalise_picture(encoded(corners(300, 200), **options), SPEC)
+    assert not {"comment", "icc_profile", "exif"} & set(decoded(picture).info)
+
+
+def test_a_progressive_jpeg_is_encoded_anew():
+    """TensorFlow and Pillow show different pixels where one lacks its last scans."""
+    source = encoded(corners(100, 64), progressive=True)
+    assert source.count(b"\xff\xda") > 1
+    picture = normalise_picture(source, SPEC)
+    assert picture.encoded != source and decoded(picture).size == (100, 64)
+
+
+def test_a_jpeg_whose_last_segment_leads_beyond_the_file_is_truncated():
+    source = encoded(corners(100, 64))
+    middle = len(source) - 200
+    assert reason(source[:middle] + b"\xff\xe5\xff\xff" + source[middle:]) == "truncated"
+
+
+def exif_bomb(size):
+    """EXIF of tags that all point at the same bytes, each as long as possible."""
+    count = 1000
+    data = 8 + 2 + 12 * count
+    tags = b"".join(
+        (300 + tag).to_bytes(2, "big")
+        + (7).to_bytes(2, "big")
+        + (size - data - 4).to_bytes(4, "big")
+        + data.to_bytes(4, "big")
+        for tag in range(count)
+    )
+    header = b"MM\0*\0\0\0\x08" + count.to_bytes(2, "big")
+    return (header + tags).ljust(size, b"\0")
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP"])
+def test_exif_that_multiplies_in_memory_is_refused(format_):
+    assert reason(encoded(corners(), format_, exif=exif_bomb(100_000))) == "too_large"
+    assert normalise_picture(encoded(corners(), format_, exif=exif_bomb(60_000)), SPEC)
+
+
+@pytest.mark.parametrize("hidden_behind", [b"", b"\xff\xff", b"\xff\xd9", b"\xff\xd8", b"\xff\0"])
+def test_exif_over_several_segments_is_refused_before_pillow_joins_them(hidden_behind):
+    bomb, source = exif_bomb(100_000), encoded(corners())
+    parts = [b"Exif\0\0" + part for part in (bomb[:60_000], bomb[60_000:])]
+    segments = [b"\xff\xe1" + (len(part) + 2).to_bytes(2, "big") + part for part in parts]
+    hidden = source[:2] + hidden_behind + b"".join(segments) + source[2:]
+    assert reason(hidden) == "too_large"
+
+
+def test_a_jpeg_of_scans_without_end_is_refused():
+    source = encoded(corners(), progressive=True)
+    last = source[source.rindex(b"\xff\xda") : -2]
+    assert decoded(normalise_picture(source[:-2] + last * 50 + source[-2:], SPEC))
+    assert reason(source[:-2] + last * 100 + source[-2:]) == "too_large"
+
+
+@pytest.mark.parametrize("hidden_behind", [b"", b"x", b"!\xf9\x04" + bytes(5)])
+@pytest.mark.parametrize("colours", [2, 256])
+def test_a_gif_of_comments_without_end_is_refused(hidden_behind, colours):
+    source = encoded(Image.effect_noise((50, 50), 80).quantize(colours), "GIF")
+    image = source.index(b",", 13 + 3 * colours)
+    head, tail = source[:image] + hidden_behind + b"!\xfe", b"\0" + source[image:]
+    assert decoded(normalise_picture(head + (b"\xff" + b"," * 255) * 250 + tail, SPEC))
+    assert reason(head + (b"\xff" + b"," * 255) * 260 + tail) == "too_large"
+
+
+@pytest.mark.parametrize("chunk", [b"iCCP", b"zTXt"])
+def test_a_png_chunk_that_inflates_without_end_is_refused(chunk):
+    source = encoded(corners(), "PNG")
+    body = chunk + b"name\0\0" + zlib.compress(bytes(50 * 2**20), 9)
+    bomb = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    # Behind the signature and IHDR.
+    assert reason(source[:33] + bomb + source[33:]) == "undecodable"
+
+
+def test_ycck_is_read_with_adobes_polarity():
+    """Adobe stores CMYK inverted: full cyan is 0."""
+    source = encoded(Image.new("CMYK", (50, 50), (255, 0, 0, 0)))
+    assert b"Adobe" in source
+    assert near(decoded(normalise_picture(source, SPEC)).getpixel((25, 25)), (0, 255, 255))
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_does_not_cost_the_picture():
     source = encoded(corners(), exif=b"Exif\0\0MM\0*\0\0\xff\xff garbage")
@@ -143,6 +249,28 @@ def test_broken_exif_does_not_cost_the_picture():
 def test_every_cut_of_a_jpeg_is_refused(cut):
     source = encoded(corners(200, 150), quality=90)
     assert reason(source[: cut % len(source)]) in ("truncated", "undecodable")
+
+
+@pytest.mark.parametrize(
+    ("format_", "options"),
+    [
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("GIF", {"interlace": 1}),
+        ("BMP", {}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+    ],
+)
+def test_no_cut_changes_the_picture(format_, options):
+    """What may be missing is what stands behind the pixels."""
+    source = encoded(corners(50, 40), format_, **options)
+    whole = normalise_picture(source, SPEC)
+    for cut in range(0, len(source), 1 + len(source) // 300):
+        try:
+            assert normalise_picture(source[:cut], SPEC) == whole
+        except PictureRejected as rejected:
+            assert rejected.reason.value in ("truncated", "undecodable")
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "GIF", "BMP"])
@@ -160,6 +288,12 @@ def test_a_bomb_is_refused_before_it_is_decoded():
     assert reason(bomb) == "too_large"
 
 
+def test_min_side_is_a_limit_not_beyond():
+    source = encoded(corners(100, 60))
+    assert normalise_picture(source, PictureSpec(size=64, min_side=60)).encoded == source
+    assert reason(source, PictureSpec(size=64, min_side=61)) == "too_small"
+
+
 def test_max_pixels_is_a_limit_not_beyond():
     source = encoded(corners(100, 60))
     assert normalise_picture(source, PictureSpec(size=64, max_pixels=6000)).encoded
@@ -170,9 +304,14 @@ def test_longer_than_a_jpeg_can_be():
     assert reason(encoded(Image.new("L", (70_000, 4)), "PNG")) == "too_large"
 
 
-@pytest.mark.parametrize("format_", ["TIFF", "PPM", "ICO"])
+@pytest.mark.parametrize("format_", ["TIFF", "PPM", "ICO", "JPEG2000", "AVIF", "PDF"])
 def test_other_formats_are_refused_as_such(format_):
     assert reason(encoded(corners(), format_)) == "unsupported_format"
+
+
+@pytest.mark.parametrize("source", [b"\0\0\0\x18ftypheic", b'<?xml version="1.0"?><svg', b"8BPS"])
+def test_formats_that_pillow_does_not_write_are_refused_as_such(source):
+    assert reason(source) == "unsupported_format"
 
 
 @pytest.mark.parametrize("source", [b"", b"not a picture", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
@@ -214,6 +353,8 @@ def test_shrunk_sizes(width, height, size):
         {"quality": 96},
         {"max_pixels": 0},
         {"max_pixels": 10**9},
+        {"min_side": 0},
+        {"min_side": 65_501},
         {"version": 0},
     ],
 )
@@ -229,7 +370,8 @@ def test_the_digest_changes_with_every_field():
         PictureSpec(size=225),
         PictureSpec(quality=91),
         PictureSpec(max_pixels=1),
-        PictureSpec(version=2),
+        PictureSpec(min_side=2),
+        PictureSpec(version=3),
     ]
     assert len({spec.digest() for spec in specs}) == len(specs)
     assert PictureSpec.from_dict(PictureSpec().to_dict()) == PictureSpec()

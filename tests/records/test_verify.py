@@ -7,24 +7,29 @@ import json
 import pytest
 
 from records.captions import CaptionSpec
+from records.dead_letters import DeadLetter, Reason, dead_letter_lines
 from records.errors import UserError
 from records.example import PictureRecord, encode_example
+from records.index import decode_index, encode_index
 from records.manifest import (
+    DEAD_LETTERS,
     MANIFEST,
     VOCABULARY,
     Manifest,
     ShardInfo,
+    SourceInfo,
     SplitInfo,
     Statistics,
     load_manifest,
 )
 from records.pictures import PictureSpec
 from records.shards import ShardName, shard_of
+from records.tfds import TFDS_FILES, tfds_files
 from records.tfrecord import frame_record, write_records
 from records.verify import check_files, verify_dataset
 from records.vocabulary import build_vocabulary
 
-KEYS = [f"{number}.jpg" for number in range(12)]
+KEYS = sorted(f"{number}.jpg" for number in range(12))
 
 
 def payload(key):
@@ -38,7 +43,12 @@ def write_shard(directory, name, keys):
     path = directory / str(name)
     with path.open("wb") as file:
         written = write_records(file, map(payload, keys))
-    return ShardInfo(path.name, written.records, 2 * len(keys), written.bytes, written.sha256)
+    index = encode_index(written.offsets)
+    (directory / name.index_file).write_bytes(index)
+    digest = hashlib.sha256(index).hexdigest()
+    return ShardInfo(
+        path.name, written.records, 2 * len(keys), written.bytes, written.sha256, digest
+    )
 
 
 def build_manifest(directory):
@@ -53,15 +63,17 @@ def build_manifest(directory):
     val = write_shard(directory, ShardName("tiny", "val", 0, 1), ["v.jpg"])
     vocabulary = build_vocabulary({"picture": 12, "a": 12}, 5).to_text()
     (directory / VOCABULARY).write_text(vocabulary)
+    letters = [DeadLetter(key, Reason.MISSING, "gone") for key in ("x.jpg", "y.jpg")]
+    (directory / DEAD_LETTERS).write_text(dead_letter_lines(letters))
     return Manifest(
         name="tiny",
         picture=PictureSpec(),
         caption=CaptionSpec(),
-        min_count=5,
         vocabulary_size=6,
         vocabulary_sha256=hashlib.sha256(vocabulary.encode()).hexdigest(),
         split_infos={"val": SplitInfo((val,)), "train": SplitInfo(tuple(shards))},
-        unassigned=1,
+        source=SourceInfo(15, 30, "2" * 64, 1),
+        rejected=2,
         dead_letters={"missing": 2},
         statistics=Statistics({2: 13}, 2.0, 2),
     )
@@ -69,7 +81,9 @@ def build_manifest(directory):
 
 @pytest.fixture
 def dataset(tmp_path):
-    (tmp_path / MANIFEST).write_text(build_manifest(tmp_path).to_json())
+    manifest = build_manifest(tmp_path)
+    for file, text in ({MANIFEST: manifest.to_json()} | tfds_files(manifest)).items():
+        (tmp_path / file).write_text(text)
     return tmp_path
 
 
@@ -82,7 +96,7 @@ def test_manifest_round_trip(dataset):
     assert manifest == build_manifest(dataset)
     assert manifest.to_json() == (dataset / MANIFEST).read_text()
     assert (manifest.records("train"), manifest.records("val")) == (12, 1)
-    assert manifest.shard_paths(dataset, "train") == sorted(dataset.glob("tiny-train*"))
+    assert manifest.shard_paths(dataset, "train") == sorted(dataset.glob("tiny-train.tf*"))
 
 
 def test_unknown_split_lists_the_known(dataset):
@@ -92,13 +106,12 @@ def test_unknown_split_lists_the_known(dataset):
 
 def test_fingerprint_follows_the_content_alone(dataset):
     manifest = load_manifest(dataset)
-    same = dataclasses.replace(manifest, unassigned=5, dead_letters={})
+    same = dataclasses.replace(manifest, rejected=5, dead_letters={})
     assert same.fingerprint == manifest.fingerprint
     for change in (
         {"name": "other"},
-        {"min_count": 4},
         {"picture": PictureSpec(quality=80)},
-        {"caption": CaptionSpec(min_words=2)},
+        {"caption": CaptionSpec(min_count=4)},
         {"vocabulary_sha256": "0" * 64},
         {"split_infos": {"train": manifest.split("train")}},
     ):
@@ -108,17 +121,18 @@ def test_fingerprint_follows_the_content_alone(dataset):
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({"schema_version": 2}, "schema version 2"),
+        ({"schema_version": 1}, "schema version 1"),
         ({"schema_version": None}, "schema version None"),
         ({"picture_digest": "0" * 16}, "picture_digest"),
         ({"caption_digest": "0" * 16}, "caption_digest"),
         ({"fingerprint": "0" * 64}, "fingerprint"),
-        ({"min_count": 6}, "fingerprint"),
+        ({"name": "other"}, "fingerprint"),
         ({"picture": {"size": -1}}, "no valid manifest"),
         ({"picture": {"depth": 3}}, "no valid manifest"),
         ({"splits": []}, "no valid manifest"),
         ({"splits": {"train": {"shards": [{"file": "../../x"}]}}}, "no valid manifest"),
         ({"statistics": None}, "no valid manifest"),
+        ({"dead_letters": {"missing": "<b>"}}, "no valid manifest"),
     ],
 )
 def test_other_manifests_are_refused_by_name(dataset, fields, complaint):
@@ -154,8 +168,10 @@ def test_missing_directory_and_missing_manifest(tmp_path):
 def test_a_whole_dataset_has_no_damage(dataset):
     assert verify_dataset(dataset) == []
     assert [check.file for check in check_files(dataset)] == [
-        *sorted(path.name for path in dataset.glob("tiny-*")),
+        *sorted(path.name for path in dataset.glob("tiny-*.tfrecord-*")),
         VOCABULARY,
+        DEAD_LETTERS,
+        *TFDS_FILES,
     ]
 
 
@@ -166,7 +182,7 @@ def damaged(dataset, file):
 
 
 def test_one_flipped_bit_is_found_and_placed(dataset):
-    path = sorted(dataset.glob("tiny-train*"))[1]
+    path = sorted(dataset.glob("tiny-train.tf*"))[1]
     content = bytearray(path.read_bytes())
     second = 16 + int.from_bytes(content[:8], "little")
     content[second + 30] ^= 1
@@ -177,20 +193,68 @@ def test_one_flipped_bit_is_found_and_placed(dataset):
 
 
 def test_missing_shard(dataset):
-    path = sorted(dataset.glob("tiny-train*"))[2]
+    path = sorted(dataset.glob("tiny-train.tf*"))[2]
     path.unlink()
     assert "is missing" in damaged(dataset, path.name)
 
 
 def test_cut_shard(dataset):
-    path = next(dataset.glob("tiny-val*"))
+    path = next(dataset.glob("tiny-val.tf*"))
     path.write_bytes(path.read_bytes()[:-1])
     report = damaged(dataset, path.name)
     assert "bytes, the manifest says" in report and "record 0 at byte 0" in report
 
 
+def test_shard_cut_between_two_records_is_placed(dataset):
+    path = max(dataset.glob("tiny-train.tf*"), key=lambda path: path.stat().st_size)
+    offsets = decode_index(
+        path.with_name(path.name.replace("tfrecord", "index")).read_bytes(), path.stat().st_size
+    )
+    path.write_bytes(path.read_bytes()[: offsets[2]])
+    assert f"record 2 at byte {offsets[2]}: is not there" in damaged(dataset, path.name)
+
+
+def flip_a_bit(content):
+    return content[:8] + bytes([content[8] ^ 1]) + content[9:]
+
+
+@pytest.mark.parametrize("change", [flip_a_bit, lambda content: content[:-8], lambda _: b""])
+def test_damaged_index(dataset, change):
+    path = sorted(dataset.glob("tiny-train.index*"))[0]
+    path.write_bytes(change(path.read_bytes()))
+    assert "SHA-256" in damaged(dataset, path.name)
+    path.unlink()
+    assert "is missing" in damaged(dataset, path.name)
+
+
+def test_an_index_that_was_written_wrong(dataset):
+    """Its hash agrees with the manifest: only the records tell."""
+    manifest = load_manifest(dataset)
+    shard, *rest = manifest.split("train").shards
+    path = dataset / shard.index_file
+    offsets = decode_index(path.read_bytes(), shard.bytes)
+    offsets[1] += 1
+    path.write_bytes(encode_index(offsets))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    shards = (dataclasses.replace(shard, index_sha256=digest), *rest)
+    splits = dict(manifest.split_infos) | {"train": SplitInfo(shards)}
+    changed = dataclasses.replace(manifest, split_infos=splits)
+    for file, text in ({MANIFEST: changed.to_json()} | tfds_files(changed)).items():
+        (dataset / file).write_text(text)
+    assert "record 1 at byte" in damaged(dataset, path.name)
+
+
+@pytest.mark.parametrize("file", [DEAD_LETTERS, *TFDS_FILES])
+def test_files_beside_the_shards_are_checked(dataset, file):
+    content = (dataset / file).read_text()
+    (dataset / file).write_text(content[: len(content) // 2])
+    assert damaged(dataset, file)
+    (dataset / file).unlink()
+    assert damaged(dataset, file)
+
+
 def test_whole_frames_of_something_else(dataset):
-    path = next(dataset.glob("tiny-val*"))
+    path = next(dataset.glob("tiny-val.tf*"))
     path.write_bytes(frame_record(b"not an example"))
     assert "record 0 at byte 0: is no picture record" in damaged(dataset, path.name)
 
@@ -200,7 +264,8 @@ def test_stray_shard_of_an_earlier_build(dataset):
     stray.write_bytes(b"")
     assert "not in the manifest" in damaged(dataset, stray.name)
     (dataset / "other-train.tfrecord-00003-of-00004").write_bytes(b"")
-    assert len(verify_dataset(dataset)) == 1
+    (dataset / "tiny-train.index-00003-of-00004").write_bytes(b"")
+    assert len(verify_dataset(dataset)) == 2
 
 
 @pytest.mark.parametrize("edit_text", [str.upper, lambda text: text + "x\n", lambda text: ""])
@@ -218,5 +283,6 @@ def test_record_in_the_wrong_shard(dataset):
     info = write_shard(dataset, ShardName.parse(first.file), [intruder])
     splits = dict(manifest.split_infos) | {"train": SplitInfo((info, *rest))}
     changed = dataclasses.replace(manifest, split_infos=splits)
-    (dataset / MANIFEST).write_text(changed.to_json())
+    for file, text in ({MANIFEST: changed.to_json()} | tfds_files(changed)).items():
+        (dataset / file).write_text(text)
     assert f"{intruder} belongs to another shard" in damaged(dataset, first.file)

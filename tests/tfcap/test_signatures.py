@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from records.captions import CaptionSpec
 from tfcap.signatures import build_signatures
 
 
@@ -101,6 +103,14 @@ def test_complete_goes_on_from_the_prompt(signatures, jpeg):
     assert outputs["caption"][2].startswith(b"the unicorn")
     assert outputs["error"][3] == b"prompt has more than 6 words"
     assert outputs["caption"][3] == b""
+
+
+def test_prompts_are_cleaned_as_the_dataset_was(captioner, jpeg):
+    spec = CaptionSpec(normalisation="unicode", digits="mask")
+    other = dataclasses.replace(captioner, caption=spec)
+    complete = build_signatures(other, portable=True)[1]["complete"]
+    outputs = call(complete, image_bytes=[jpeg(2)], prompt=["Über 12 犬!"])
+    assert outputs["caption"][0].decode().startswith("über 00 犬")
 
 
 def test_score_of_the_greedy_caption_is_its_log_prob(signatures, jpeg):

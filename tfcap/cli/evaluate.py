@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         references, pictures = _from_dataset(arguments, picture, caption)
     else:
         references, pictures = _from_files(arguments, picture)
-    return _report(arguments, signature, references, pictures)
+    return _report(arguments, signature, references, pictures, caption)
 
 
 def _load_model(arguments) -> tuple[Callable, object, object]:
@@ -111,7 +111,7 @@ def _from_files(arguments, picture) -> tuple[dict, Iterator[tuple[str, bytes]]]:
     return {key: references[key] for key in keys}, ready_pictures(pictures, picture)
 
 
-def _report(arguments, signature, references, pictures) -> int:
+def _report(arguments, signature, references, pictures, caption) -> int:
     """Caption the pictures, print the scores, write the predictions."""
     from tqdm import tqdm
 
@@ -128,7 +128,7 @@ def _report(arguments, signature, references, pictures) -> int:
             predictions[found.key] = found.caption
     if not predictions:
         raise UserError("no picture could be captioned: check the paths and the pictures")
-    scores = score_captions({key: references[key] for key in predictions}, predictions)
+    scores = score_captions({key: references[key] for key in predictions}, predictions, caption)
     print(f"pictures  {scores.count}")
     if left_out := len(references) - scores.count:
         print(f"left out  {left_out}")

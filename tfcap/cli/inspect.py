@@ -5,7 +5,8 @@ from pathlib import Path
 
 HELP = "show what a dataset holds, or one of its records"
 DESCRIPTION = """\
-Show a dataset's splits, specs and dead letters; with KEY, the record of one picture.
+Show a dataset's splits, policies and dead letters; with KEY, the record of one picture, found by
+the offset index.
 
 Examples:
   tfcap inspect data/flickr8k
@@ -28,13 +29,18 @@ def run(arguments: argparse.Namespace) -> int:
         return _show_record(arguments, manifest)
     if arguments.save:
         raise UserError("--save writes the picture of one record: give its KEY too")
+    _show_dataset(manifest)
+    return 0
+
+
+def _show_dataset(manifest) -> None:
     print(f"dataset      {manifest.name}, fingerprint {manifest.fingerprint}")
     for split in manifest.splits:
         info = manifest.split(split)
         counts = f"{info.records} pictures, {info.captions} captions, {len(info.shards)} shards"
         print(f"{split:12} {counts}")
-    print(f"in no split  {manifest.unassigned} pictures, left out")
-    words, least = manifest.vocabulary_size, manifest.min_count
+    print(f"in no split  {manifest.source.unassigned} pictures, left out")
+    words, least = manifest.vocabulary_size, manifest.caption.min_count
     print(f"vocabulary   {words} tokens; words seen at least {least} times in train")
     statistics = manifest.statistics
     print(
@@ -45,29 +51,34 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"cleaning     {manifest.caption} {manifest.caption.digest()}")
     letters = ", ".join(f"{count} {reason}" for reason, count in manifest.dead_letters.items())
     print(f"dead letters {letters or 'none'}")
+
+
+def _show_record(arguments: argparse.Namespace, manifest) -> int:
+    from records.files import write_whole
+    from records.index import find_record
+
+    found = find_record(arguments.dataset, manifest, arguments.key)
+    if found is None:
+        _refuse_key(arguments.dataset, arguments.key)
+    record = found.record
+    print(f"record  {found.index} of {found.shard}")
+    size = f"{record.width}x{record.height}, {len(record.encoded)} bytes of JPEG"
+    print(f"picture {size}, source sha256 {record.sha256}")
+    for raw, cleaned in zip(record.raw_captions, record.captions, strict=True):
+        print(f"  {raw}\n    {cleaned}")
+    if arguments.save:
+        write_whole(arguments.save, record.encoded)
     return 0
 
 
-def _show_record(arguments, manifest) -> int:
-    """Print the record of a key, which its shard's number follows from."""
+def _refuse_key(dataset: Path, key: str) -> None:
+    """Raise UserError for a picture without a record, with its dead letter if there is one."""
+    from records.dead_letters import parse_dead_letters
     from records.errors import UserError
-    from records.example import decode_example
-    from records.files import write_whole
-    from records.shards import shard_of
-    from records.tfrecord import read_records
+    from records.manifest import DEAD_LETTERS
 
-    for split in manifest.splits:
-        shards = manifest.shard_paths(arguments.dataset, split)
-        shard = shards[shard_of(arguments.key, len(shards))]
-        for index, payload in enumerate(read_records(shard)):
-            record = decode_example(payload)
-            if record.filename == arguments.key:
-                print(f"record  {index} of {shard}")
-                size = f"{record.width}x{record.height}, {len(record.encoded)} bytes of JPEG"
-                print(f"picture {size}, source sha256 {record.sha256}")
-                for raw, cleaned in zip(record.raw_captions, record.captions, strict=True):
-                    print(f"  {raw}\n    {cleaned}")
-                if arguments.save:
-                    write_whole(arguments.save, record.encoded)
-                return 0
-    raise UserError(f"{arguments.key} is in no split of {arguments.dataset}: give a picture's name")
+    path = dataset / DEAD_LETTERS
+    for letter in parse_dead_letters(path.read_text("utf-8"), str(path)):
+        if letter.key == key and letter.concerns_picture:
+            raise UserError(f"{key} was rejected: {letter.reason} ({letter.detail})")
+    raise UserError(f"{key} is in no split of {dataset}: give a picture's name")

@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Hashable, Mapping, Sequence
 
-from records.captions import clean_caption
+from records.captions import DEFAULT_CLEANING, CaptionSpec, clean_caption
 from records.errors import UserError
 from tfcap.metrics.bleu import BleuReferences, corpus_bleu, match_caption
 from tfcap.metrics.cider import CiderReferences
@@ -36,8 +36,14 @@ class Scores:
 class References:
     """The references of a set, tokenized and counted once for any number of evaluations."""
 
-    def __init__(self, references: Mapping[Hashable, Sequence[str]]):
+    def __init__(
+        self, references: Mapping[Hashable, Sequence[str]], caption: CaptionSpec = DEFAULT_CLEANING
+    ):
         """Prepare raw captions by picture.
+
+        Args:
+            references: the raw captions.
+            caption: how captions are cleaned before `Scores.exact` compares them.
 
         Raises:
             UserError: no picture at all, or a picture without a reference.
@@ -55,8 +61,9 @@ class References:
         }
         self._bleu = {picture: BleuReferences.prepare(each) for picture, each in tokens.items()}
         self._cider = CiderReferences(tokens)
+        self._caption = caption
         self._cleaned = {
-            picture: frozenset(map(clean_caption, captions))
+            picture: frozenset(clean_caption(each, caption) for each in captions)
             for picture, captions in references.items()
         }
 
@@ -73,7 +80,7 @@ class References:
             ),
             cider=statistics.fmean(self._cider_per_picture(tokens).values()),
             exact=statistics.fmean(
-                clean_caption(caption) in self._cleaned[picture]
+                clean_caption(caption, self._caption) in self._cleaned[picture]
                 for picture, caption in predictions.items()
             ),
             count=len(predictions),
@@ -108,13 +115,20 @@ class References:
 
 
 def score_captions(
-    references: Mapping[Hashable, Sequence[str]], predictions: Mapping[Hashable, str]
+    references: Mapping[Hashable, Sequence[str]],
+    predictions: Mapping[Hashable, str],
+    caption: CaptionSpec = DEFAULT_CLEANING,
 ) -> Scores:
     """Score one raw caption for each picture against its raw references.
 
     Keep a `References` instead where the same references are scored against again.
 
+    Args:
+        references: the raw captions of each picture.
+        predictions: the caption of each.
+        caption: how captions are cleaned before `Scores.exact` compares them.
+
     Raises:
         UserError: no references, or pictures and predictions that do not correspond.
     """
-    return References(references).score(predictions)
+    return References(references, caption).score(predictions)

@@ -1,0 +1,18 @@
+"""Caption sources: which pictures there are, their captions, and what the source says of splits.
+
+`parse_source` tells the form of a file by its content; each form has a module of its own.
+"""
+
+from records.sources.reading import CaptionRow, parse_captions, parse_source
+from records.sources.rows import Columns, SourceRow
+from records.sources.text import check_key, decode_text
+
+__all__ = [
+    "CaptionRow",
+    "Columns",
+    "SourceRow",
+    "check_key",
+    "decode_text",
+    "parse_captions",
+    "parse_source",
+]
