@@ -54,6 +54,7 @@ def test_a_room_imports_only_what_it_may(path):
     [
         "import records.verify, records.pictures, records.captions",
         "import beam_jobs.build_records",
+        "import tfcap.reports.dataset_card, records.audit",
         "from tfcap.cli.main import build_parser; build_parser()",
     ],
 )

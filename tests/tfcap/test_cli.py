@@ -41,6 +41,7 @@ ABSENT = "/nowhere/at/all"
     [
         ["verify", ABSENT],
         ["inspect", ABSENT],
+        ["audit", ABSENT],
         ["train", "--dataset", ABSENT, "--run", ABSENT],
         ["evaluate", "--run", ABSENT, "--dataset", ABSENT],
         ["evaluate", "--model", ABSENT, "--dataset", ABSENT],

@@ -3,14 +3,15 @@
 import argparse
 from pathlib import Path
 
-HELP = "show what a dataset holds, or one of its records"
+HELP = "show what a dataset holds, one of its records, or all of it as a page"
 DESCRIPTION = """\
 Show a dataset's splits, policies and dead letters; with KEY, the record of one picture, found by
-the offset index.
+the offset index; with --html, a page to look at: plots, sample pictures, duplicates across splits.
 
 Examples:
   tfcap inspect data/flickr8k
-  tfcap inspect data/flickr8k 1000268201_693b08cb0e.jpg --save picture.jpg"""
+  tfcap inspect data/flickr8k 1000268201_693b08cb0e.jpg --save picture.jpg
+  tfcap inspect data/flickr8k --html card.html"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("dataset", type=Path, metavar="DATASET", help="directory of the dataset")
     add("key", nargs="?", metavar="KEY", help="file name of a picture")
     add("--save", type=Path, metavar="FILE", help="write the record's JPEG there")
+    add("--html", type=Path, metavar="FILE", help="write the dataset card there")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,10 +27,14 @@ def run(arguments: argparse.Namespace) -> int:
     from records.manifest import load_manifest
 
     manifest = load_manifest(arguments.dataset)
+    if arguments.key and arguments.html:
+        raise UserError("--html shows the whole dataset: leave out KEY")
     if arguments.key:
         return _show_record(arguments, manifest)
     if arguments.save:
         raise UserError("--save writes the picture of one record: give its KEY too")
+    if arguments.html:
+        return _write_card(arguments, manifest)
     _show_dataset(manifest)
     return 0
 
@@ -82,3 +88,23 @@ def _refuse_key(dataset: Path, key: str) -> None:
         if letter.key == key and letter.concerns_picture:
             raise UserError(f"{key} was rejected: {letter.reason} ({letter.detail})")
     raise UserError(f"{key} is in no split of {dataset}: give a picture's name")
+
+
+def _write_card(arguments: argparse.Namespace, manifest) -> int:
+    from tqdm import tqdm
+
+    from records.audit import audit_dataset
+    from records.errors import UserError
+    from records.files import write_whole
+
+    try:
+        from tfcap.reports.dataset_card import make_dataset_card
+    except ModuleNotFoundError as error:
+        raise UserError(f"--html needs {error.name}: pip install 'tfcap[report]'") from None
+    pictures = sum(info.records for info in manifest.split_infos.values())
+    with tqdm(desc="card", total=2 * pictures, unit=" pictures", leave=False) as bar:
+        audit = audit_dataset(arguments.dataset, bar.update)
+        card = make_dataset_card(arguments.dataset, manifest, audit, bar.update)
+    write_whole(arguments.html, card)
+    print(f"wrote {arguments.html}")
+    return 0

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 from records.errors import UserError
 from records.tfrecord import CorruptRecord
-from tfcap.cli import caption, evaluate, export, inspect, pretrain, train, verify
+from tfcap.cli import audit, caption, evaluate, export, inspect, pretrain, train, verify
 
 DESCRIPTION = """\
 Image captioning as a production pipeline: records, training, evaluation, export.
 
 From pictures to captions (`python -m beam_jobs.build_records` makes the records):
 
-  tfcap verify DATASET                           check the records
+  tfcap inspect DATASET --html card.html         look at the records
+  tfcap verify DATASET                           check the records, repair them
+  tfcap audit DATASET                            find duplicates, leaks, poor captions
   tfcap pretrain --dataset DATASET --output FILE an encoder, without ImageNet weights
   tfcap train --dataset DATASET --run RUN        train a captioner
   tfcap evaluate --run RUN --dataset DATASET     BLEU and CIDEr-D on the validation split
@@ -28,6 +30,7 @@ From pictures to captions (`python -m beam_jobs.build_records` makes the records
 COMMANDS = {
     "inspect": inspect,
     "verify": verify,
+    "audit": audit,
     "pretrain": pretrain,
     "train": train,
     "evaluate": evaluate,
