@@ -10,13 +10,12 @@ signature's picture decoding, and greedy decoding from ready features.
 """
 
 import argparse
-import json
-import statistics
-import time
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
+from common import add_arguments, alternate, ratios, report, timed
 
 from tfcap import search
 from tfcap.captioner import load_captioner
@@ -47,40 +46,28 @@ def make_peers(run: Path, paths: list[Path]) -> dict[str, Callable]:
     }
 
 
-def measure(peers: dict[str, Callable], rounds: int) -> dict[str, list[float]]:
-    """Return milliseconds of each call of each peer; the peers alternate."""
-    times = {name: [] for name in peers}
-    for round_ in range(rounds + 1):
-        for name, call in peers.items():
-            start = time.perf_counter()
-            tf.nest.map_structure(lambda tensor: tensor.numpy(), call())
-            if round_:
-                times[name].append(1000 * (time.perf_counter() - start))
-    return times
+def call_fully(call: Callable) -> None:
+    """Make a call and fetch all that it returns: TensorFlow may return before the work is done."""
+    tf.nest.map_structure(lambda tensor: tensor.numpy(), call())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--run", type=Path, required=True, metavar="RUN")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    add_arguments(parser, rounds=25)
     arguments = parser.parse_args()
     paths = sorted(arguments.images.glob("*.jpg"))
-    report = {}
+    metrics = {}
     for batch_size in (1, 32):
-        times = measure(make_peers(arguments.run, paths[:batch_size]), arguments.rounds)
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        for name, values in times.items():
-            deciles = statistics.quantiles(values, n=10)
-            ratio = medians[name] / medians["encoder"]
-            print(
-                f"batch {batch_size:2}  {name:21} {medians[name]:8.2f} ms "
-                f"[{deciles[0]:.2f}, {deciles[-1]:.2f}]  {ratio:.2f} x encoder"
-            )
-        report[batch_size] = {"milliseconds": times, "medians": medians}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+        calls = make_peers(arguments.run, paths[:batch_size])
+        peers = {name: timed(functools.partial(call_fully, call)) for name, call in calls.items()}
+        seconds = alternate(peers, arguments.rounds, uncounted=1)
+        for name, values in seconds.items():
+            what = f"batch {batch_size}, {name}"
+            metrics[f"{what}: ms"] = [1000 * value for value in values]
+            metrics[f"{what}: times the encoder's"] = ratios(values, seconds["encoder"])
+    report(metrics, {"pictures": len(paths)}, arguments.json)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from records.verify import verify_dataset
 from tfcap.cli.main import main as tfcap
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHARDS = 4
+SHARDS = 8
 
 
 class Bench:
