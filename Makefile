@@ -10,7 +10,13 @@ DATA ?=
 WEIGHTS ?= imagenet
 ENCODER ?= mobilenet_v3_small
 
-.PHONY: demo test bench lint clean
+# Real data, for `make bench` and `make soak` alone.
+SHARED ?= ../shared
+BENCH ?= bench
+SOAK ?= soak
+source = --images $(SHARED)/$(1)/Images --captions $(SHARED)/$(1)/captions.txt
+
+.PHONY: demo test bench soak lint clean
 
 $(STAMP): setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -24,13 +30,25 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest
 
-# What the greedy signature costs over the bare encoder: make bench RUN=... IMAGES=...
+# The records job against a plain loop, its memory, its peers, reading by index; and, with RUN=..., what
+# the greedy signature costs over the bare encoder. SHARED holds flickr8k/ and flickr8k_originals/.
 bench: $(STAMP)
-	$(BIN)/python tests/bench/greedy_cost.py --run $(RUN) --images $(IMAGES) --json bench.json
+	mkdir -p $(BENCH)
+	$(BIN)/python tests/bench/build_rate.py --data $(SHARED)/flickr8k_originals --json $(BENCH)/rate.json
+	$(BIN)/python tests/bench/memory.py --data $(SHARED)/flickr8k --json $(BENCH)/memory.json
+	$(BIN)/python tests/bench/peers.py --data $(SHARED)/flickr8k_originals --venv $(BENCH)/peers --json $(BENCH)/peers.json
+	$(if $(RUN),$(BIN)/python tests/bench/greedy_cost.py --run $(RUN) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/greedy.json)
+
+# What takes longer than a test may: kills, damages, a full disk, mutants; five runners; many records.
+soak: $(STAMP)
+	$(BIN)/python tests/soak/faults.py $(call source,flickr8k_originals) --kills 0 --scratch $(SOAK)/faults --json $(SOAK)/faults.json
+	$(BIN)/python tests/soak/faults.py $(call source,flickr8k) --damages 0 --mutants 0 --scratch $(SOAK)/kills --json $(SOAK)/kills.json
+	$(BIN)/python tests/soak/portable_workers.py $(call source,flickr8k) --splits $(SHARED)/flickr8k --output $(SOAK)/portable
+	$(BIN)/python tests/soak/scale.py --scratch $(SOAK)/scale --json $(SOAK)/scale.json
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) $(BENCH) $(SOAK)

@@ -103,9 +103,10 @@ def make_pipeline(arguments: argparse.Namespace, for_beam: list[str]) -> beam.Pi
     flags = [f"--runner={arguments.runner}", *for_beam]
     if arguments.workers == 1:
         return beam.Pipeline(options=PipelineOptions(flags))
-    # Beam hands the command to a shell, which must not stand between it and the worker.
+    # Beam hands the command to a shell, which must not stand between it and the worker. One arena
+    # of malloc for all threads: those of Beam's channels would each keep what they freed.
     command = (
-        f"PYTHONPATH={shlex.quote(str(_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}} "
+        f"MALLOC_ARENA_MAX=1 PYTHONPATH={shlex.quote(str(_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}} "
         f"exec {shlex.quote(sys.executable)} -m beam_jobs.worker"
     )
     return beam.Pipeline(

@@ -1,5 +1,6 @@
 """The pipeline that builds records: a graph whose steps read as prose."""
 
+import itertools
 import warnings
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +12,8 @@ from beam_jobs.job import BuildJob
 from beam_jobs.outcomes import Outcome, merge
 from beam_jobs.publish import publish_dataset
 from beam_jobs.shard_writer import ShardWriter
-from records.sources import SourceRow
+from beam_jobs.shuffle import pack_rows, unpack_rows
+from beam_jobs.source import Source
 
 
 def build_graph(pipeline: beam.Pipeline, job: BuildJob) -> None:
@@ -31,20 +33,19 @@ def build_graph(pipeline: beam.Pipeline, job: BuildJob) -> None:
     )
 
 
-def rows_by_shard(source, job: BuildJob) -> Iterator[tuple[str, SourceRow | None]]:
-    """Yield (shard, row) of every row that has a split.
+def rows_by_shard(source: Source, job: BuildJob) -> Iterator[tuple[str, bytes | None]]:
+    """Yield (shard, a block of its rows) until all rows that have a split are through.
 
     A shard that no picture falls to is named too, with None: all of 00000..N-1 are written.
     """
     for file in job.shard_files():
         yield file, None
-    for row in source.rows():
-        if row.split is not None:
-            yield str(job.shard(row.key, row.split)), row
+    rows = (row for row in source.rows() if row.split is not None)
+    yield from pack_rows((str(job.shard(row.key, row.split)), row) for row in rows)
 
 
 class WriteShard(beam.DoFn):
-    """(shard file, its rows) -> the outcome of writing it."""
+    """(shard file, blocks of its rows) -> the outcome of writing it."""
 
     def __init__(self, job: BuildJob):
         self.job = job
@@ -56,9 +57,10 @@ class WriteShard(beam.DoFn):
         # The threads of a process share it: opening an archive reads its whole table.
         self._writer = self._shared.acquire(lambda: ShardWriter(self.job))
 
-    def process(self, element: tuple[str, Iterable[SourceRow | None]]) -> Iterator[Outcome]:
-        file, rows = element
-        outcome = self._writer.write(file, filter(None, rows))
+    def process(self, element: tuple[str, Iterable[bytes | None]]) -> Iterator[Outcome]:
+        file, blocks = element
+        rows = itertools.chain.from_iterable(map(unpack_rows, filter(None, blocks)))
+        outcome = self._writer.write(file, rows)
         Metrics.counter("records", "written").inc(outcome.records)
         for reason, count in outcome.dead_letter_counts().items():
             Metrics.counter("dead_letters", reason).inc(count)

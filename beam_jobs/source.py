@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from apache_beam.io.filesystems import FileSystems
 
-from beam_jobs.files import read_if_present
+from beam_jobs.files import open_file, read_if_present
 from records.errors import UserError
 from records.manifest import SourceInfo
-from records.sources import Columns, SourceRow, parse_source
+from records.sources import Columns, SourceRow, read_source
 from records.specs import canonical_json
 from records.splits import SPLIT_FILES, HashSplits, canonical_split, parse_splits
 
@@ -40,7 +40,7 @@ class Source:
         Raises:
             UserError: a file is missing or malformed.
         """
-        rows = parse_source(read_captions(self.captions), self.captions, self.columns)
+        rows = read_captions(self.captions, self.columns)
         if self.splits == FROM_SOURCE:
             return (row._replace(split=row.split and canonical_split(row.split)) for row in rows)
         if has_ratios(self.splits):
@@ -97,12 +97,13 @@ def survey(source: Source) -> Survey:
     return Survey(pictures, SourceInfo(pictures.total(), captions, digest, unassigned))
 
 
-def read_captions(path: str) -> bytes:
-    """Return the content of the captions file; raises UserError where there is none."""
-    content = read_if_present(path)
-    if content is None:
-        raise UserError(f"cannot read captions file {path}: check --captions")
-    return content
+def read_captions(path: str, columns: Columns) -> Iterator[SourceRow]:
+    """Read a captions file, as `read_source` does; raises UserError where there is none."""
+    try:
+        with open_file(path) as file:
+            yield from read_source(file, path, columns)
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise UserError(f"cannot read captions file {path}: check --captions") from None
 
 
 def read_splits(directory: str) -> dict[str, str]:

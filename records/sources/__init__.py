@@ -1,9 +1,9 @@
 """Caption sources: which pictures there are, their captions, and what the source says of splits.
 
-`parse_source` tells the form of a file by its content; each form has a module of its own.
+`read_source` tells the form of a file by its content; each form has a module of its own.
 """
 
-from records.sources.reading import CaptionRow, parse_captions, parse_source
+from records.sources.reading import CaptionRow, parse_captions, parse_source, read_source
 from records.sources.rows import Columns, SourceRow
 from records.sources.text import check_key, decode_text
 
@@ -15,4 +15,5 @@ __all__ = [
     "decode_text",
     "parse_captions",
     "parse_source",
+    "read_source",
 ]

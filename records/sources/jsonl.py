@@ -1,17 +1,17 @@
 """JSONL: an object a line, with one caption of a picture or with the list of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from records.errors import UserError
 from records.sources.json_nodes import Node, decode_json
 from records.sources.rows import Columns, SourceRow
-from records.sources.text import check_key, quote_names
+from records.sources.text import check_key, numbered, quote_names
 
 _LIST = "captions"
 _REMEDY = "name the fields of pictures, captions and splits, or correct the line"
 
 
-def jsonl_rows(text: str, name: str, columns: Columns) -> Iterator[SourceRow]:
+def jsonl_rows(lines: Iterable[str], name: str, columns: Columns) -> Iterator[SourceRow]:
     """Read objects with a picture and either a caption or a list of `captions`.
 
     The field `columns.caption` may hold the list as well. `id` may be absent; where
@@ -22,16 +22,15 @@ def jsonl_rows(text: str, name: str, columns: Columns) -> Iterator[SourceRow]:
             is named.
     """
     entry = 0
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            picture = _decode_line(line, name, number)
-            captions = _captions_field(picture, columns)
-            if isinstance(captions.value, list):
-                entry += 1
-                texts = [caption.text() for caption in captions.items()] or [None]
-                yield from _rows(picture, texts, columns, entry)
-            else:
-                yield from _rows(picture, [captions.text()], columns, entry=0)
+    for number, line in numbered(lines):
+        picture = _decode_line(line, name, number)
+        captions = _captions_field(picture, columns)
+        if isinstance(captions.value, list):
+            entry += 1
+            texts = [caption.text() for caption in captions.items()] or [None]
+            yield from _rows(picture, texts, columns, entry)
+        else:
+            yield from _rows(picture, [captions.text()], columns, entry=0)
 
 
 def _decode_line(line: str, name: str, number: int) -> Node:

@@ -1,6 +1,6 @@
 """What the forms share: decoding, checks of picture names, and words for messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from records.errors import UserError
 
@@ -11,20 +11,37 @@ FORMS = (
 )
 
 
-def decode_text(content: bytes, name: str) -> str:
-    """Decode a text file of the source; a byte order mark is dropped.
+def decode_text(content: bytes, name: str, line: int = 1) -> str:
+    """Decode text of the source; a byte order mark at its beginning is dropped.
+
+    Args:
+        content: UTF-8.
+        name: of the file, for messages.
+        line: number of the first line, for messages.
 
     Raises:
         UserError: not UTF-8; the line is named.
     """
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8-sig" if line == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line += content.count(b"\n", 0, error.start)
         raise UserError(
-            f"{name}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x}): "
+            f"{name}, line {line}: not UTF-8 (byte 0x{error.object[error.start]:02x}): "
             "save the file as UTF-8"
         ) from None
+
+
+def decode_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
+    """Decode lines one by one, so that a large file is never in memory as a whole."""
+    return (decode_text(line, name, number) for number, line in enumerate(lines, start=1))
+
+
+def numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield (number from 1, line without its end) of the lines that are not blank."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield number, line.rstrip("\r\n")
 
 
 def check_key(key: str, place: str) -> None:

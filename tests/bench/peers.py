@@ -46,7 +46,7 @@ VERSIONS = (
     "tensorflow-cpu==2.21.0",
     "tensorflow-datasets==4.9.10",
 )
-# Of 1, 4 and 32, the fastest here; the default of 256 is meant for slow servers.
+# No slower than 1 or 4 for local files; the default of 256 is meant for slow servers.
 _DOWNLOAD_THREADS = 32
 _PICTURES_PER_SHARD = 512
 _WORKERS = (1, 2)
