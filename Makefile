@@ -44,7 +44,7 @@ soak: $(STAMP)
 	$(BIN)/python tests/soak/faults.py $(call source,flickr8k_originals) --kills 0 --scratch $(SOAK)/faults --json $(SOAK)/faults.json
 	$(BIN)/python tests/soak/faults.py $(call source,flickr8k) --damages 0 --mutants 0 --scratch $(SOAK)/kills --json $(SOAK)/kills.json
 	$(BIN)/python tests/soak/portable_workers.py $(call source,flickr8k) --splits $(SHARED)/flickr8k --output $(SOAK)/portable
-	$(BIN)/python tests/soak/scale.py --scratch $(SOAK)/scale --json $(SOAK)/scale.json
+	$(BIN)/python tests/bench/scale.py --scratch $(SOAK)/scale --json $(SOAK)/scale.json
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

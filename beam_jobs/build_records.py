@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import apache_beam as beam
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.dry_run import check_submission, dry_run
@@ -74,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                     run_job(job, pipeline)
     except UserError as error:
         print(f"build_records: error: {error}", file=sys.stderr)
+        return 2
+    except (OSError, BeamIOError) as error:
+        print(f"build_records: error: {error}: check path and disk", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         print(f"build_records: interrupted{interrupt}", file=sys.stderr)

@@ -6,7 +6,75 @@ import io
 from pathlib import Path
 
 import pytest
+from apache_beam.io.filesystem import FileMetadata, FileSystem
 from PIL import Image
+
+
+class MemoryFileSystem(FileSystem):
+    """A file system without directories, as those of the clouds are: mem://."""
+
+    files: dict[str, bytes] = {}  # noqa: RUF012
+
+    @classmethod
+    def scheme(cls):
+        return "mem"
+
+    def join(self, basepath, *paths):
+        return "/".join([basepath.rstrip("/"), *paths])
+
+    def split(self, path):
+        head, _, tail = path.rpartition("/")
+        return head, tail
+
+    def has_dirs(self):
+        return False
+
+    def _list(self, dir_or_prefix):
+        for path, content in sorted(self.files.items()):
+            if path.startswith(dir_or_prefix):
+                yield FileMetadata(path, len(content))
+
+    def open(self, path, mime_type=None, compression_type=None):
+        if path not in self.files:
+            raise LookupError(path)
+        return io.BytesIO(self.files[path])
+
+    def create(self, path, mime_type=None, compression_type=None):
+        return _MemoryFile(self.files, path)
+
+    def rename(self, source_file_names, destination_file_names):
+        for source, destination in zip(source_file_names, destination_file_names, strict=True):
+            self.files[destination] = self.files.pop(source)
+
+    def delete(self, paths):
+        for path in paths:
+            del self.files[path]
+
+    def exists(self, path):
+        return path in self.files
+
+    def _refuse(self, *_, **__):
+        raise NotImplementedError
+
+    mkdirs = copy = size = checksum = last_updated = metadata = _refuse
+
+
+class _MemoryFile(io.BytesIO):
+    def __init__(self, files, path):
+        super().__init__()
+        self.files, self.path = files, path
+
+    def close(self):
+        if not self.closed:
+            self.files[self.path] = self.getvalue()
+        super().close()
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    """The files of mem://, none at first."""
+    monkeypatch.setattr(MemoryFileSystem, "files", {})
+    return MemoryFileSystem.files
 
 
 @dataclasses.dataclass

@@ -264,6 +264,40 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
         assert list(contents(small_source.output)) == ["notes.txt"]
 
 
+def test_a_disk_that_is_full_from_the_start_is_one_line(small_source, capsys, monkeypatch):
+    def fail(path, attempts, write):
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr("beam_jobs.output.write_whole", fail)
+    assert "No space left on device" in failure(capsys, small_source.arguments())
+    assert not small_source.output.exists()
+
+
+def test_a_remote_file_system_gets_the_same_bytes(small_source, memory, draw):
+    """From it and to it: started, failed past the budget, retried, built again, replaced."""
+    small_source.add("late.jpg", "train")
+    for path in (*small_source.images.iterdir(), *small_source.root.glob("*.txt")):
+        memory[f"mem://b/{path.relative_to(small_source.root)}"] = path.read_bytes()
+    remote = [
+        "--images=mem://b/Images",
+        "--captions=mem://b/captions.txt",
+        "--splits=mem://b",
+        "--output=mem://b/out/",
+    ]
+    arguments = small_source.arguments("--shards-per-split=2")
+    assert main([*arguments, *remote, "--max-bad=0"]) == 2
+    assert not any(name.startswith("mem://b/out/flickr8k") for name in memory)
+    memory["mem://b/Images/late.jpg"] = draw("blue")
+    assert main([*arguments, *remote, "--max-bad=0", "--retry-failed"]) == 0
+    (small_source.images / "late.jpg").write_bytes(draw("blue"))
+    assert main(arguments) == 0
+    expected = contents(small_source.output)
+    for more in ([], ["--overwrite"]):
+        assert main([*arguments, *remote, *more]) == 0
+        found = {name: memory[name] for name in memory if name.startswith("mem://b/out/")}
+        assert found == {f"mem://b/out/{name}": content for name, content in expected.items()}
+
+
 def test_builds_without_tensorflow(small_source):
     code = (
         "import sys; from beam_jobs.build_records import main; code = main(sys.argv[1:]);"

@@ -12,7 +12,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from apache_beam.io.filesystem import FileMetadata, FileSystem
+from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs import stores
 from beam_jobs.stores import PictureUnreadable, open_store
@@ -20,47 +20,6 @@ from records.dead_letters import Reason
 from records.errors import UserError
 
 FILES = {f"{number}.jpg": bytes([number]) * (100 + 37 * number) for number in range(40)}
-
-
-class MemoryFileSystem(FileSystem):
-    """A file system without directories, as those of the clouds are; only what reading takes."""
-
-    files: dict[str, bytes] = {}  # noqa: RUF012
-
-    @classmethod
-    def scheme(cls):
-        return "mem"
-
-    def join(self, basepath, *paths):
-        return "/".join([basepath.rstrip("/"), *paths])
-
-    def has_dirs(self):
-        return False
-
-    def _list(self, dir_or_prefix):
-        for path, content in self.files.items():
-            if path.startswith(dir_or_prefix):
-                yield FileMetadata(path, len(content))
-
-    def open(self, path, mime_type=None, compression_type=None):
-        if path not in self.files:
-            raise LookupError(path)
-        return io.BytesIO(self.files[path])
-
-    def exists(self, path):
-        return path in self.files
-
-    def _refuse(self, *_, **__):
-        raise NotImplementedError
-
-    split = mkdirs = create = copy = rename = delete = size = checksum = _refuse
-    last_updated = metadata = _refuse
-
-
-@pytest.fixture
-def memory(monkeypatch):
-    monkeypatch.setattr(MemoryFileSystem, "files", {})
-    return MemoryFileSystem.files
 
 
 def zipped(files, compression=zipfile.ZIP_STORED):
@@ -163,7 +122,7 @@ def test_a_failing_disk_is_no_missing_picture(is_remote, tmp_path, memory, monke
         raise OSError(errno.EIO, "Input/output error")
 
     store = open_store(put("directory", memory if is_remote else tmp_path, FILES))
-    monkeypatch.setattr(MemoryFileSystem, "open", fail)
+    monkeypatch.setattr(type(FileSystems.get_filesystem("mem://")), "open", fail)
     monkeypatch.setattr("pathlib.Path.read_bytes", fail)
     with pytest.raises(OSError, match="Input/output error"):
         store.read("1.jpg")

@@ -24,12 +24,18 @@ _POLL_SECONDS = 0.05
 _WORKER = b"beam_jobs.worker"
 
 
-def peak_megabytes(corpus: Corpus, output: Path, workers: int) -> dict[str, float]:
-    """Build the records of a corpus; returns the peak of the launcher and of the largest worker."""
+def build_peaks(corpus: Corpus, output: Path, workers: int) -> dict[str, float]:
+    """Build the records of a corpus and delete them; returns what `peak_megabytes` does."""
+    peaks = peak_megabytes(corpus.build_command(output, workers), workers)
+    shutil.rmtree(output)
+    return peaks
+
+
+def peak_megabytes(command: list[str], workers: int) -> dict[str, float]:
+    """Run `build_records`; returns the peak of the launcher and of the largest worker."""
     peaks: dict[int, float] = {}
     working: set[int] = set()
     with tempfile.TemporaryFile() as said:
-        command = corpus.build_command(output, workers)
         launcher = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
         while launcher.poll() is None:
             for process in [launcher.pid, *_descendants(launcher.pid)]:
@@ -43,7 +49,6 @@ def peak_megabytes(corpus: Corpus, output: Path, workers: int) -> dict[str, floa
         if launcher.returncode:
             said.seek(0)
             sys.exit(said.read()[-2000:].decode())
-    shutil.rmtree(output)
     if workers > 1 and len(working) != workers:
         sys.exit(f"saw {len(working)} worker processes instead of {workers}")
     largest = max((peaks[process] for process in working), default=peaks[launcher.pid])
@@ -92,7 +97,7 @@ def main() -> None:
             corpus = make_corpus(arguments.data, sources, count, scratch / str(count))
             for workers in (1, 2):
                 output = scratch / "records"
-                peers[count, workers] = functools.partial(peak_megabytes, corpus, output, workers)
+                peers[count, workers] = functools.partial(build_peaks, corpus, output, workers)
         peaks = alternate(peers, arguments.rounds)
     metrics = {}
     for workers, role in ((1, "worker"), (2, "worker"), (2, "launcher")):
