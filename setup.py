@@ -11,7 +11,6 @@ from setuptools import find_packages, setup
 BASE = [
     "apache-beam>=2.77,<2.78",
     "google-crc32c>=1.6,<2",
-    "nltk>=3.9.1,<4",
     "numpy>=2,<2.5",  # Beam's own upper bound
     "pillow>=11,<13",
     "tqdm>=4.66,<5",

@@ -28,8 +28,6 @@ import string
 import unicodedata
 from typing import NamedTuple
 
-from nltk.tokenize import WhitespaceTokenizer
-
 from records.specs import Spec
 
 VERSION = 2
@@ -52,8 +50,6 @@ LETTERS = {
 _POSSESSIVE = "\x01"
 
 _UNWRITTEN = ("Mn", "Me", "Cf")  # in ASCII: combining marks and format characters
-
-_TOKENIZER = WhitespaceTokenizer()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +149,7 @@ def tokenize_caption(caption: str, spec: CaptionSpec = DEFAULT_CLEANING) -> list
     if "'" in text or "-" in text:
         for pattern, replacement in rules:
             text = pattern.sub(replacement, text)
-    return _TOKENIZER.tokenize(text)
+    return text.split()
 
 
 def clean_caption(caption: str, spec: CaptionSpec = DEFAULT_CLEANING) -> str:

@@ -13,7 +13,7 @@ TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 REPORT = {"jinja2", "markupsafe", "matplotlib", "wordcloud"}
 # What each room may import beside the standard library and itself.
 ALLOWED = {
-    "records": {"PIL", "nltk", "google_crc32c"},
+    "records": {"PIL", "google_crc32c"},
     "beam_jobs": {"records", "apache_beam", "tqdm"},
     "tfcap": {"records", "tqdm", "PIL", "numpy", *REPORT, *TENSORFLOW},
     "tfcap/cli": {"records", "beam_jobs", "tfcap", "serving", "tqdm"},
