@@ -166,10 +166,10 @@ def _add_caption_options(parser: OneLineParser) -> None:
     add("--keep-case", action="store_true", help="do not lower-case captions")
     for flag, default, text in (
         ("--min-words", CaptionSpec.min_words, "a shorter caption is rejected"),
-        ("--max-words", CaptionSpec.max_words, "a longer caption is rejected"),
         ("--min-count", CaptionSpec.min_count, "a word rarer in the training split is unknown"),
     ):
         _add_number(add, flag, default, f"{text} {_DEFAULTED}")
+    _add_number(add, "--max-words", None, "a longer caption is rejected (default: no limit)")
 
 
 def _add_run_options(parser: OneLineParser) -> None:
