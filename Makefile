@@ -30,13 +30,15 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest
 
-# The records job against a plain loop, its memory, its peers, reading by index; and, with RUN=..., what
-# the greedy signature costs over the bare encoder. SHARED holds flickr8k/ and flickr8k_originals/.
+# The records job against a plain loop, its memory, its peers; with DATASET=..., reading by index over
+# reading in order; with RUN=..., what the greedy signature costs over the bare encoder. SHARED holds
+# flickr8k/ and flickr8k_originals/.
 bench: $(STAMP)
 	mkdir -p $(BENCH)
 	$(BIN)/python tests/bench/build_rate.py --data $(SHARED)/flickr8k_originals --json $(BENCH)/rate.json
 	$(BIN)/python tests/bench/memory.py --data $(SHARED)/flickr8k --json $(BENCH)/memory.json
 	$(BIN)/python tests/bench/peers.py --data $(SHARED)/flickr8k_originals --venv $(BENCH)/peers --json $(BENCH)/peers.json
+	$(if $(DATASET),$(BIN)/python tests/bench/random_access.py --dataset $(DATASET) --json $(BENCH)/random_access.json)
 	$(if $(RUN),$(BIN)/python tests/bench/greedy_cost.py --run $(RUN) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/greedy.json)
 
 # What takes longer than a test may: kills, damages, a full disk, mutants; five runners; many records.
