@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A busy machine is no failure: what a test takes is bounded by pytest's timeout alone.
+hypothesis.settings.register_profile("tfcap", deadline=None)
+hypothesis.settings.load_profile("tfcap")
 
 # Before TensorFlow is imported anywhere: its C++ log would drown the test report.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -142,7 +142,7 @@ def damages(bench: Bench, count: int) -> dict:
     return {"expected": count, "got": got, **result}
 
 
-def full_disk(bench: Bench) -> dict:
+def full_disk(bench: Bench, count: int) -> dict:
     """Build on a file system that is too small, then make it larger and go on."""
     bench.fresh()
     bench.output.mkdir()
@@ -163,7 +163,7 @@ def full_disk(bench: Bench) -> dict:
         subprocess.run(["umount", str(bench.output)], check=True)
 
 
-def vanishing(bench: Bench) -> dict:
+def vanishing(bench: Bench, count: int) -> dict:
     """Delete pictures after the job was planned and before they are read; then retry."""
     bench.fresh()
     images = bench.scratch / "vanishing"
@@ -290,16 +290,18 @@ def main() -> int:
     arguments = parser.parse_args()
     bench = Bench(arguments.images, arguments.captions, arguments.scratch, arguments.seed)
     faults = {
-        "kill -9": lambda: kills(bench, arguments.kills),
-        "damaged shards": lambda: damages(bench, arguments.damages),
-        "full disk": lambda: full_disk(bench),
-        "vanishing pictures": lambda: vanishing(bench),
-        "mutated pictures": lambda: mutated_pictures(bench, arguments.mutants),
-        "mutated captions": lambda: mutated_captions(bench, arguments.mutants),
+        "kill -9": (kills, arguments.kills),
+        "damaged shards": (damages, arguments.damages),
+        "full disk": (full_disk, 1),
+        "vanishing pictures": (vanishing, 1),
+        "mutated pictures": (mutated_pictures, arguments.mutants),
+        "mutated captions": (mutated_captions, arguments.mutants),
     }
     table = {}
-    for name, fault in faults.items():
-        table[name] = fault()
+    for name, (fault, count) in faults.items():
+        if not count:
+            continue
+        table[name] = fault(bench, count)
         print(f"{name:20} {json.dumps(table[name])}", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(table, indent=2) + "\n")
