@@ -142,7 +142,7 @@ def damages(bench: Bench, count: int) -> dict:
     return {"expected": count, "got": got, **result}
 
 
-def full_disk(bench: Bench, count: int) -> dict:
+def full_disk(bench: Bench) -> dict:
     """Build on a file system that is too small, then make it larger and go on."""
     bench.fresh()
     bench.output.mkdir()
@@ -163,7 +163,7 @@ def full_disk(bench: Bench, count: int) -> dict:
         subprocess.run(["umount", str(bench.output)], check=True)
 
 
-def vanishing(bench: Bench, count: int) -> dict:
+def vanishing(bench: Bench) -> dict:
     """Delete pictures after the job was planned and before they are read; then retry."""
     bench.fresh()
     images = bench.scratch / "vanishing"
@@ -290,18 +290,20 @@ def main() -> int:
     arguments = parser.parse_args()
     bench = Bench(arguments.images, arguments.captions, arguments.scratch, arguments.seed)
     faults = {
-        "kill -9": (kills, arguments.kills),
-        "damaged shards": (damages, arguments.damages),
-        "full disk": (full_disk, 1),
-        "vanishing pictures": (vanishing, 1),
-        "mutated pictures": (mutated_pictures, arguments.mutants),
-        "mutated captions": (mutated_captions, arguments.mutants),
+        "kill -9": arguments.kills and (lambda: kills(bench, arguments.kills)),
+        "damaged shards": arguments.damages and (lambda: damages(bench, arguments.damages)),
+        "full disk": lambda: full_disk(bench),
+        "vanishing pictures": lambda: vanishing(bench),
+        "mutated pictures": arguments.mutants
+        and (lambda: mutated_pictures(bench, arguments.mutants)),
+        "mutated captions": arguments.mutants
+        and (lambda: mutated_captions(bench, arguments.mutants)),
     }
     table = {}
-    for name, (fault, count) in faults.items():
-        if not count:
+    for name, fault in faults.items():
+        if not fault:
             continue
-        table[name] = fault(bench, count)
+        table[name] = fault()
         print(f"{name:20} {json.dumps(table[name])}", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(table, indent=2) + "\n")
