@@ -9,6 +9,9 @@ from apache_beam.io.filesystems import FileSystems
 
 T = TypeVar("T")
 
+# What opening a file raises where no file of that name can be read.
+UNREADABLE = (FileNotFoundError, IsADirectoryError, PermissionError)
+
 _AS_IS = {
     "mime_type": "application/octet-stream",
     "compression_type": CompressionTypes.UNCOMPRESSED,
@@ -33,7 +36,7 @@ def read_if_present(path: str) -> bytes | None:
     try:
         with open_file(path) as file:
             return file.read()
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
+    except UNREADABLE:
         return None
 
 

@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import io
+import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -23,8 +25,8 @@ from records.shards import is_plain_word
 LOCAL_RUNNER = "FnApiRunner"
 # About 10 MB a shard at 224 pixels: small enough to share out, large enough to read in one go.
 PICTURES_PER_SHARD = 512
-# Where a worker finds this package, wherever the command is run.
 _DEFAULTED = "(default: %(default)s)"
+# Where a worker finds this package, wherever the command is run.
 _ROOT = Path(__file__).resolve().parents[1]
 
 _DESCRIPTION = """\
@@ -103,14 +105,8 @@ def make_pipeline(arguments: argparse.Namespace, for_beam: list[str]) -> beam.Pi
     flags = [f"--runner={arguments.runner}", *for_beam]
     if arguments.workers == 1:
         return beam.Pipeline(options=PipelineOptions(flags))
-    # Beam hands the command to a shell, which must not stand between it and the worker. One arena
-    # of malloc for all threads: those of Beam's channels would each keep what they freed.
-    command = (
-        f"MALLOC_ARENA_MAX=1 PYTHONPATH={shlex.quote(str(_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}} "
-        f"exec {shlex.quote(sys.executable)} -m beam_jobs.worker"
-    )
     return beam.Pipeline(
-        runner=FnApiRunner(SubprocessSDKEnvironment.from_command_string(command)),
+        runner=FnApiRunner(SubprocessSDKEnvironment.from_command_string(_worker_command())),
         options=PipelineOptions([*flags, f"--direct_num_workers={arguments.workers}"]),
     )
 
@@ -255,3 +251,18 @@ def _check_beam_options(for_beam: list[str]) -> None:
         option = name.lstrip("-").replace("-", "_")
         if (option in given and option not in known) or not for_beam[0].startswith("-"):
             raise UserError(f"unknown option {name}; see --help")
+
+
+def _worker_command() -> str:
+    """Return the command of a local worker process, for a shell."""
+    variables = {
+        # One arena of malloc for all threads: those of Beam's channels would each keep what they
+        # freed.
+        "MALLOC_ARENA_MAX": "1",
+        # What a worker has read is sent as it goes: Beam would hold 10 MB of it, several times.
+        "PIPELINE_OPTIONS": json.dumps({"experiments": ["data_buffer_time_limit_ms=50"]}),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.getenv("PYTHONPATH")])),
+    }
+    setting = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    # The shell must not stand between Beam and the worker.
+    return f"{setting} exec {shlex.quote(sys.executable)} -m beam_jobs.worker"

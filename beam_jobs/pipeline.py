@@ -41,7 +41,7 @@ def rows_by_shard(source: Source, job: BuildJob) -> Iterator[tuple[str, bytes | 
     for file in job.shard_files():
         yield file, None
     rows = (row for row in source.rows() if row.split is not None)
-    yield from pack_rows((str(job.shard(row.key, row.split)), row) for row in rows)
+    yield from pack_rows(rows, lambda key, split: str(job.shard(key, split)))
 
 
 class WriteShard(beam.DoFn):

@@ -8,7 +8,7 @@ import itertools
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from records.sources import SourceRow
 
@@ -16,15 +16,24 @@ from records.sources import SourceRow
 _ROWS = 8192
 
 
-def pack_rows(rows: Iterable[tuple[str, SourceRow]]) -> Iterator[tuple[str, bytes]]:
-    """Pack (shard, row) into (shard, a block of some of its rows)."""
+def pack_rows(
+    rows: Iterable[SourceRow], shard: Callable[[str, str], str]
+) -> Iterator[tuple[str, bytes]]:
+    """Pack rows into (shard, a block of some of its rows).
+
+    Args:
+        rows: of the source, in any order.
+        shard: gives the shard of a key and its split.
+    """
     rows = iter(rows)
     while together := list(itertools.islice(rows, _ROWS)):
-        by_shard = defaultdict(list)
-        for shard, row in together:
-            by_shard[shard].append(row)
-        for shard, block in by_shard.items():
-            yield shard, _pack(block)
+        pictures = defaultdict(list)
+        # Neighbours of one picture share all but the caption.
+        for picture, group in itertools.groupby(together, lambda row: (row.key, *row[2:])):
+            key, split, *_ = picture
+            pictures[shard(key, split)].append(([row.caption for row in group], picture))
+        for file, block in pictures.items():
+            yield file, zlib.compress(json.dumps(block, separators=(",", ":")).encode())
 
 
 def unpack_rows(block: bytes) -> Iterator[SourceRow]:
@@ -32,12 +41,3 @@ def unpack_rows(block: bytes) -> Iterator[SourceRow]:
     for captions, picture in json.loads(zlib.decompress(block)):
         for caption in captions:
             yield SourceRow(picture[0], caption, *picture[1:])
-
-
-def _pack(rows: Iterable[SourceRow]) -> bytes:
-    """Return rows as compressed JSON: neighbours of one picture share all but the caption."""
-    pictures = [
-        ([row.caption for row in group], picture)
-        for picture, group in itertools.groupby(rows, lambda row: (row.key, *row[2:]))
-    ]
-    return zlib.compress(json.dumps(pictures, separators=(",", ":")).encode())

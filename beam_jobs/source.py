@@ -1,5 +1,6 @@
 """The source of a dataset: a captions file, and the rule that splits its pictures."""
 
+import contextlib
 import dataclasses
 import hashlib
 from collections import Counter
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from apache_beam.io.filesystems import FileSystems
 
-from beam_jobs.files import open_file, read_if_present
+from beam_jobs.files import UNREADABLE, open_file
 from records.errors import UserError
 from records.manifest import SourceInfo
 from records.sources import Columns, SourceRow, read_source
@@ -101,18 +102,19 @@ def read_captions(path: str, columns: Columns) -> Iterator[SourceRow]:
     try:
         with open_file(path) as file:
             yield from read_source(file, path, columns)
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
+    except UNREADABLE:
         raise UserError(f"cannot read captions file {path}: check --captions") from None
 
 
 def read_splits(directory: str) -> dict[str, str]:
     """Return the split of each picture, by key; raises UserError as `parse_splits` does."""
-    contents = {
-        split: read_if_present(FileSystems.join(directory, file))
-        for split, file in SPLIT_FILES.items()
-    }
-    present = {split: content for split, content in contents.items() if content is not None}
-    return parse_splits(present, directory)
+    with contextlib.ExitStack() as stack:
+        files = {}
+        for split, file in SPLIT_FILES.items():
+            with contextlib.suppress(*UNREADABLE):
+                path = FileSystems.join(directory, file)
+                files[split] = stack.enter_context(open_file(path))
+        return parse_splits(files, directory)
 
 
 def _split_by(

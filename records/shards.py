@@ -39,12 +39,12 @@ class ShardName:
             raise ValueError(f"shard index {self.index} is not in 0..{self.count - 1}")
 
     def __str__(self):
-        return _TEMPLATE.format(kind=_RECORDS, **dataclasses.asdict(self))
+        return self._file(_RECORDS)
 
     @property
     def index_file(self) -> str:
         """The name of the shard's offset index, which no pattern for shards matches."""
-        return _TEMPLATE.format(kind=_INDEX, **dataclasses.asdict(self))
+        return self._file(_INDEX)
 
     @classmethod
     def parse(cls, name: str) -> "ShardName":
@@ -72,6 +72,11 @@ class ShardName:
         if name not in (str(shard), shard.index_file):
             raise ValueError(f"{name!r} is not written as {shard}")
         return shard
+
+    def _file(self, kind: str) -> str:
+        return _TEMPLATE.format(
+            dataset=self.dataset, kind=kind, split=self.split, index=self.index, count=self.count
+        )
 
 
 def is_plain_word(word: str) -> bool:

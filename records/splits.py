@@ -3,11 +3,11 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from records.errors import UserError
 from records.shards import is_plain_word
-from records.sources import check_key, decode_text
+from records.sources import check_key, decode_lines, numbered
 
 # As the authors of Flickr8k named them; any of the three may be absent.
 SPLIT_FILES = {
@@ -101,29 +101,27 @@ def canonical_split(name: str) -> str:
     return word
 
 
-def parse_keys(content: bytes, name: str) -> list[str]:
+def parse_keys(lines: Iterable[bytes], name: str) -> Iterator[str]:
     """Read a list of picture file names, one a line; blank lines do not count.
 
     Args:
-        content: of the file, UTF-8.
+        lines: of the file, UTF-8.
         name: of the file, for messages.
 
     Raises:
         UserError: not UTF-8, or a line that is no plain file name.
     """
-    keys = []
-    for number, line in enumerate(decode_text(content, name).split("\n"), start=1):
-        if key := line.strip():
-            check_key(key, f"{name}, line {number}")
-            keys.append(key)
-    return keys
+    for number, line in numbered(decode_lines(lines, name)):
+        key = line.strip()
+        check_key(key, f"{name}, line {number}")
+        yield key
 
 
-def parse_splits(files: Mapping[str, bytes], directory: str) -> dict[str, str]:
+def parse_splits(files: Mapping[str, Iterable[bytes]], directory: str) -> dict[str, str]:
     """Read the split files of a directory.
 
     Args:
-        files: content of each of `SPLIT_FILES` that is there, by split.
+        files: lines of each of `SPLIT_FILES` that is there, by split.
         directory: where they are, for messages.
 
     Returns:
@@ -136,8 +134,8 @@ def parse_splits(files: Mapping[str, bytes], directory: str) -> dict[str, str]:
         names = ", ".join(SPLIT_FILES.values())
         raise UserError(f"no split file in {directory}: put at least one of {names} there")
     split_of = {}
-    for split, content in files.items():
-        for key in parse_keys(content, f"{directory}/{SPLIT_FILES[split]}"):
+    for split, lines in files.items():
+        for key in parse_keys(lines, f"{directory}/{SPLIT_FILES[split]}"):
             if split_of.setdefault(key, split) != split:
                 raise UserError(
                     f"{key} is in two splits of {directory}, {split_of[key]} and {split}: "

@@ -74,7 +74,8 @@ class Source:
         """
         path = self.directory / SPLIT_FILES[self.held_out]
         try:
-            keys = parse_keys(path.read_bytes(), str(path))
+            with path.open("rb") as file:
+                keys = list(parse_keys(file, str(path)))
         except OSError as error:
             raise UserError(f"cannot read {path} ({error.strerror}): check --data") from None
         if not keys:

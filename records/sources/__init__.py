@@ -5,14 +5,15 @@
 
 from records.sources.reading import CaptionRow, parse_captions, parse_source, read_source
 from records.sources.rows import Columns, SourceRow
-from records.sources.text import check_key, decode_text
+from records.sources.text import check_key, decode_lines, numbered
 
 __all__ = [
     "CaptionRow",
     "Columns",
     "SourceRow",
     "check_key",
-    "decode_text",
+    "decode_lines",
+    "numbered",
     "parse_captions",
     "parse_source",
     "read_source",

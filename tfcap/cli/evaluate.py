@@ -88,6 +88,7 @@ def _from_dataset(arguments, picture, caption) -> tuple[dict, Iterator[tuple[str
 def _from_files(arguments, picture) -> tuple[dict, Iterator[tuple[str, bytes]]]:
     """Return (raw captions by key, the pictures made ready) of a directory and its captions."""
     from collections import defaultdict
+    from io import BytesIO
 
     from records.errors import UserError
     from records.sources import parse_captions
@@ -100,7 +101,7 @@ def _from_files(arguments, picture) -> tuple[dict, Iterator[tuple[str, bytes]]]:
         references[row.key].append(row.caption)
     keys = list(references)
     if arguments.ids:
-        keys = parse_keys(_read(arguments.ids), str(arguments.ids))
+        keys = list(parse_keys(BytesIO(_read(arguments.ids)), str(arguments.ids)))
         unknown = [key for key in keys if key not in references]
         if unknown or not keys:
             what = f"names {unknown[0]}, which has no caption" if unknown else "names no picture"
