@@ -17,8 +17,8 @@ from records.pictures import PictureSpec
 from records.shards import ShardName
 from records.tfrecord import write_records
 from records.vocabulary import build_vocabulary
-from tfcap import data
-from tfcap.data import BLOCK, Order, caption_batches, damage_named, read_records
+from tfcap.data import Order, caption_batches, damage_named, read_records, reading
+from tfcap.data.reading import BLOCK
 from tfcap.text import CaptionIds
 
 
@@ -91,8 +91,8 @@ def test_an_epoch_reads_every_record_once_in_its_order(shards, payloads):
 @pytest.mark.parametrize("skip", [1, BLOCK - 1, BLOCK, BLOCK + 29, BLOCK + 30, 1000])
 def test_what_is_skipped_is_not_read_and_changes_nothing(shards, monkeypatch, skip):
     whole, reads = read(shards, Order(3, 5)), []
-    read_record = data.read_record
-    monkeypatch.setattr(data, "read_record", lambda *at: reads.append(at) or read_record(*at))
+    read_record = reading.read_record
+    monkeypatch.setattr(reading, "read_record", lambda *at: reads.append(at) or read_record(*at))
     assert read(shards, Order(3, 5, skip=skip)) == whole[skip:]
     assert len(reads) == len(whole[skip:])
 

@@ -1,0 +1,10 @@
+"""The input pipeline: shards of records to batches of features and captions.
+
+shards -> shuffled bytes -> parsed, decoded, squashed -> batch -> encoded -> prefetched
+"""
+
+from tfcap.data.batches import caption_batches, encoded
+from tfcap.data.order import Order
+from tfcap.data.reading import damage_named, read_records
+
+__all__ = ["Order", "caption_batches", "damage_named", "encoded", "read_records"]

@@ -1,0 +1,5 @@
+"""Encoders: the networks that turn pixels into a feature map."""
+
+from tfcap.encoders.registry import ENCODERS, build_encoder, load_weights, save_weights
+
+__all__ = ["ENCODERS", "build_encoder", "load_weights", "save_weights"]
