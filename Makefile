@@ -27,8 +27,9 @@ $(STAMP): setup.py
 demo: $(STAMP)
 	$(BIN)/python -m tfcap.demo --output $(DEMO) $(if $(DATA),--data $(DATA) --encoder $(ENCODER) --encoder-weights $(WEIGHTS))
 
+# Modules share fixtures that take long to make, so a module stays with one process.
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The records job against a plain loop, its memory, its peers; with DATASET=..., reading by index over
 # reading in order; with RUN=..., what the greedy signature costs over the bare encoder. SHARED holds

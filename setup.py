@@ -32,6 +32,7 @@ EXTRAS = {
         "jsonschema>=4.20,<5",
         "pytest>=8,<10",
         "pytest-timeout>=2.3,<3",
+        "pytest-xdist>=3.6,<4",
         "ruff>=0.6,<0.18",
         "tensorflow-datasets>=4.9.9,<4.10",
     ],
