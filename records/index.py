@@ -9,6 +9,7 @@ import bisect
 import functools
 import operator
 import os
+import struct
 import sys
 from array import array
 from collections.abc import Iterable
@@ -19,10 +20,11 @@ from records.errors import UserError
 from records.example import PictureRecord, decode_example
 from records.manifest import Manifest
 from records.shards import ShardName, shard_of
-from records.tfrecord import CorruptRecord, frame_record
+from records.tfrecord import CorruptRecord, masked_crc32c
 
 _WIDTH = 8  # bytes of a number
-_HEADER, _FOOTER = 12, 4  # bytes of a frame before and after its payload
+_HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")  # of a frame, around its payload
+_EMPTY = _HEADER.size + _FOOTER.size  # bytes of a frame without a payload
 
 
 class Found(NamedTuple):
@@ -63,21 +65,28 @@ def decode_index(content: bytes, size: int) -> array:
             f"goes from byte {offsets[0]} to {offsets[-1]}, its shard from 0 to {size}"
         )
     view = memoryview(offsets)
-    shortest = min(map(operator.sub, view[1:], view), default=_HEADER + _FOOTER)
-    if shortest < _HEADER + _FOOTER:
+    shortest = min(map(operator.sub, view[1:], view), default=_EMPTY)
+    if shortest < _EMPTY:
         raise ValueError(f"has a record of {shortest} bytes")
     return offsets
 
 
-def load_index(shard: Path) -> array:
+def load_index(shard: Path, cut: bool = False) -> array:
     """Read the index of a shard file; returns its offsets as `decode_index` does.
+
+    Args:
+        shard: the file.
+        cut: accept a shard that is shorter than its index says; records at its end are damaged.
 
     Raises:
         UserError: the shard or its index is missing, or they do not fit each other.
     """
     path = shard.with_name(ShardName.parse(shard.name).index_file)
     try:
-        return decode_index(path.read_bytes(), shard.stat().st_size)
+        content, size = path.read_bytes(), shard.stat().st_size
+        if cut:
+            size = max(size, int.from_bytes(content[-_WIDTH:], "little"))
+        return decode_index(content, size)
     except OSError as error:
         raise UserError(
             f"cannot read {error.filename} ({error.strerror}): see `tfcap verify`"
@@ -99,17 +108,38 @@ def read_record(shard: str | Path, index: int, start: int, end: int) -> bytes:
         CorruptRecord: what is there is not one whole frame.
         OSError: the file cannot be read.
     """
-    # Opened anew each time: that takes less than a checksum, threads share nothing, and no file
-    # stays open.
     file = os.open(shard, os.O_RDONLY)
     try:
-        frame = os.pread(file, end - start, start)
+        payload = unframe(read_range(file, start, end))
     finally:
         os.close(file)
-    payload = frame[_HEADER:-_FOOTER]
-    if frame != frame_record(payload):
+    if payload is None:
         raise CorruptRecord(str(shard), index, start, "does not match its checksums")
     return payload
+
+
+def read_range(file: int, start: int, end: int) -> bytes:
+    """Read the bytes of an open file from one offset to another, fewer where it ends before."""
+    parts = []
+    while start < end and (part := os.pread(file, end - start, start)):
+        parts.append(part)
+        start += len(part)
+    return b"".join(parts)  # itself, where it is one part
+
+
+def unframe(frame: bytes) -> bytes | None:
+    """Return the payload of a frame; None for what is not one whole frame."""
+    if len(frame) < _EMPTY:
+        return None
+    payload = frame[_HEADER.size : -_FOOTER.size]
+    length, length_crc = _HEADER.unpack_from(frame)
+    (payload_crc,) = _FOOTER.unpack_from(frame, len(frame) - _FOOTER.size)
+    intact = (
+        length == len(payload)
+        and length_crc == masked_crc32c(frame[:_WIDTH])
+        and payload_crc == masked_crc32c(payload)
+    )
+    return payload if intact else None
 
 
 def find_record(directory: Path, manifest: Manifest, key: str) -> Found | None:

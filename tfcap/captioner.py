@@ -12,8 +12,9 @@ from records.pictures import PictureSpec
 from records.vocabulary import PAD_ID, Vocabulary
 from tfcap import runs, search
 from tfcap.config import ModelSpec, RunConfig
+from tfcap.decoders import build_decoder
 from tfcap.decoders.base import Decoder
-from tfcap.decoders.lstm_attention import LSTMAttentionDecoder
+from tfcap.decoders.cross_entropy import cross_entropy
 from tfcap.encoders import build_encoder, load_weights
 from tfcap.text import CaptionIds
 
@@ -23,7 +24,7 @@ class Captioner:
     """All that captions a picture.
 
     Attributes:
-        encoder: float [B, S, S, 3], values 0..255, to features [B, h, w, C]; frozen.
+        encoder: float [B, S, S, 3], values 0..255, to features [B, h, w, C].
         decoder: features to words.
         vocabulary: the words.
         ids: the vocabulary in the graph.
@@ -54,7 +55,7 @@ def build_captioner(
         UserError: the encoder or its weights are not to be had.
     """
     encoder = build_encoder(model.encoder, picture.size, model.encoder_weights)
-    decoder = LSTMAttentionDecoder(model.decoder, len(vocabulary.words), name="decoder")
+    decoder = build_decoder(model.decoder, len(vocabulary.words))
     decoder.build(encoder.output_shape)
     return Captioner(
         encoder=encoder,
@@ -109,10 +110,8 @@ def caption_loss(
     # Half of a padded batch is padding: leave it out before the product with the vocabulary.
     counts = targets != PAD_ID
     words = tf.boolean_mask(targets, counts)
-    log_probs = tf.nn.log_softmax(decoder.logits(tf.boolean_mask(outputs, counts)))  # [W, V]
-    likelihood = tf.gather(log_probs, words, batch_dims=1)
-    spread = tf.reduce_mean(log_probs, axis=-1)
-    losses = -(1 - label_smoothing) * likelihood - label_smoothing * spread
+    logits = decoder.logits(tf.boolean_mask(outputs, counts))  # [W, V]
+    losses = cross_entropy(logits, words, label_smoothing)
     return tf.reduce_sum(losses), tf.cast(tf.size(words), tf.float32)
 
 

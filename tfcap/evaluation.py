@@ -1,11 +1,11 @@
 """Evaluation: caption whole splits, and hold the captions against their references."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -34,29 +34,58 @@ class Captioned(NamedTuple):
     error: str
 
 
-def decode_batches(captioner: Captioner, batches: tf.data.Dataset, total: int) -> Decoded:
-    """Decode encoded batches greedily, and force their references on the decoder too.
+class SplitDecoder:
+    """Decodes batches greedily, and forces their references on the decoder too.
 
-    Args:
-        captioner: what is evaluated.
-        batches: of `tfcap.data.encoded`.
-        total: pictures in them, for the progress bar.
+    It has one trace for all shapes, made once: another might round differently.
     """
 
-    @tf.function(reduce_retracing=True)
-    def decode(features, inputs, targets):
-        loss, words = caption_loss(captioner.decoder, features, inputs, targets)
-        return captioner.greedy(features), loss / words, words
+    def __init__(self, captioner: Captioner, encode: Callable[[tf.Tensor], tf.Tensor]):
+        """Prepare.
 
-    captions, losses = {}, keras.metrics.Mean()
-    with tqdm(desc="validation", total=total, unit=" pictures", leave=False) as bar:
-        for batch in batches:
-            texts, loss, words = decode(batch["features"], batch["inputs"], batch["targets"])
-            losses.update_state(loss, words)
-            for key, text in zip(batch["key"].numpy(), texts.numpy(), strict=True):
-                captions[key.decode()] = text.decode()
-            bar.update(len(texts))
-    return Decoded(captions, float(losses.result()))
+        Args:
+            captioner: what is evaluated, with the weights that it will have then.
+            encode: uint8 [B, S, S, 3] to features, for batches that hold pixels.
+        """
+        self._captioner, self._encode = captioner, encode
+        captions = tf.TensorSpec([None, None, None], tf.int32)
+        features = tf.TensorSpec(captioner.encoder.output_shape, tf.float32)
+        self._decode = tf.function(self._caption, [features, captions, captions], autograph=False)
+        pixels = tf.TensorSpec([None, *captioner.encoder.input_shape[1:]], tf.uint8)
+        self._decode_pixels = tf.function(
+            self._caption_pixels, [pixels, captions, captions], autograph=False
+        )
+
+    def decode(self, batches: tf.data.Dataset, total: int) -> Decoded:
+        """Decode a split.
+
+        Args:
+            batches: of `tfcap.data`, with `image` or `features`.
+            total: pictures in them, for the progress bar.
+        """
+        captions, losses, words = {}, [], []
+        with tqdm(desc="validation", total=total, unit=" pictures", leave=False) as bar:
+            for batch in batches:
+                texts, loss, count = self._of(batch)
+                losses.append(float(loss))
+                words.append(float(count))
+                for key, text in zip(batch["key"].numpy(), texts.numpy(), strict=True):
+                    captions[key.decode()] = text.decode()
+                bar.update(len(texts))
+        return Decoded(captions, math.fsum(losses) / max(1, math.fsum(words)))
+
+    def _of(self, batch: dict):
+        rest = batch["inputs"], batch["targets"]
+        if "image" in batch:
+            return self._decode_pixels(batch["image"], *rest)
+        return self._decode(batch["features"], *rest)
+
+    def _caption(self, features, inputs, targets):
+        loss, words = caption_loss(self._captioner.decoder, features, inputs, targets)
+        return self._captioner.greedy(features), loss, words
+
+    def _caption_pixels(self, pixels, inputs, targets):
+        return self._caption(self._encode(pixels), inputs, targets)
 
 
 def caption_bytes(

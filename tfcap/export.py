@@ -45,7 +45,9 @@ def export_run(run: Path, base: Path, portable: bool) -> Path:
     # TF Serving looks at numbered directories only, so this one is invisible to it.
     partial = base / f"partial-{secrets.token_hex(4)}"
     try:
-        tf.saved_model.save(module, str(partial), signatures=signatures)
+        # A captioner that is exported is not trained on, so a decoder's gradients stay behind.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, str(partial), signatures, options)
         card = partial / CARD
         card.parent.mkdir()
         card.write_text(json.dumps(_card(run, portable), indent=1) + "\n", "utf-8")

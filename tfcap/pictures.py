@@ -92,19 +92,3 @@ def squash(pixels: tf.Tensor, spec: PictureSpec) -> tf.Tensor:
 
     is_square = tf.reduce_all(tf.shape(pixels)[:2] == square)
     return tf.ensure_shape(tf.cond(is_square, lambda: pixels, resized), [*square, 3])
-
-
-def flip_at_random(pixels: tf.Tensor, texts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirror a picture in half of the cases, never where a caption speaks of left or right.
-
-    Args:
-        pixels: uint8 [h, w, 3].
-        texts: string [n], the cleaned captions.
-        seed: int [2]; the same seed gives the same choice.
-
-    Returns:
-        uint8 [h, w, 3].
-    """
-    sided = tf.reduce_any(tf.strings.regex_full_match(texts, r".*\b(left|right)\b.*"))
-    heads = tf.random.stateless_uniform([], seed) < 0.5
-    return tf.cond(heads & ~sided, lambda: tf.reverse(pixels, axis=[1]), lambda: pixels)

@@ -20,10 +20,11 @@ from tqdm import tqdm
 from records.manifest import VOCABULARY, Manifest
 from records.specs import Spec
 from records.vocabulary import SPECIALS, Vocabulary
+from tfcap.augment import AugmentSpec
 from tfcap.data import Order, caption_batches, damage_named
 from tfcap.encoders import build_encoder
 from tfcap.text import CaptionIds
-from tfcap.training import learning_rate_schedule
+from tfcap.training.schedule import warm_cosine
 
 CALIBRATION_PICTURES = 512  # that the statistics of batch normalization are taken from
 
@@ -35,7 +36,7 @@ class PretrainingSpec(Spec):
     Attributes:
         epochs: passes over the training split.
         batch_size: pictures a step.
-        learning_rate: peak of the schedule, the same as of `TrainingSpec`.
+        learning_rate: peak of the schedule, the same as of `OptimizerSpec`.
         warmup_epochs: may be a fraction.
         seed: of weights, order and flips.
     """
@@ -77,8 +78,10 @@ def pretrain(name: str, dataset: Path, manifest: Manifest, spec: PretrainingSpec
     longest = manifest.statistics.caption_words_max
 
     def epoch_batches(epoch: int) -> Iterator[dict]:
-        order = Order(spec.seed, epoch, flip=True)
-        batches = caption_batches(shards, manifest.picture, ids, longest, spec.batch_size, order)
+        order = Order(spec.seed, epoch)
+        batches = caption_batches(
+            shards, manifest.picture, ids, longest, spec.batch_size, order, AugmentSpec()
+        )
         with damage_named(dataset):
             yield from batches.prefetch(tf.data.AUTOTUNE)
 
@@ -86,11 +89,14 @@ def pretrain(name: str, dataset: Path, manifest: Manifest, spec: PretrainingSpec
     encoder = build_encoder(name, manifest.picture.size, "none")
     records = manifest.records("train")
     steps = math.ceil(records / spec.batch_size)
-    detector = WordDetector(encoder, len(vocabulary), learning_rate_schedule(spec, steps))
+    warmup = max(1, round(spec.warmup_epochs * steps))
+    detector = WordDetector(encoder, len(vocabulary), spec.learning_rate)
     for epoch in range(spec.epochs):
         losses = keras.metrics.Mean()
         with tqdm(desc=f"epoch {epoch + 1}/{spec.epochs}", total=records, unit=" pictures") as bar:
-            for batch in epoch_batches(epoch):
+            for step, batch in enumerate(epoch_batches(epoch), epoch * steps):
+                rate = warm_cosine(spec.learning_rate, step, warmup, spec.epochs * steps)
+                detector.optimizer.learning_rate.assign(rate)
                 losses.update_state(detector.train_step(batch["image"], batch["targets"]))
                 bar.set_postfix(loss=f"{float(losses.result()):.3f}", refresh=False)
                 bar.update(len(batch["key"]))

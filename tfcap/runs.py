@@ -2,14 +2,15 @@
 
 config.json            everything needed to repeat the run
 vocab.txt              the words
-encoder.weights.h5     the frozen encoder, so that the directory is whole by itself
-decoder.weights.h5     the decoder of the best epoch
-checkpoints/           decoder, optimizer and position, to go on from
+encoder.weights.h5     the encoder, so that the directory is whole by itself
+decoder.weights.h5     the decoder of the best epoch; the encoder is that epoch's too
+checkpoints/           all that training needs to go on
 metrics.json           a dict of figures for each epoch
 samples.json           captions of a few validation pictures, epoch by epoch
 logs/                  for TensorBoard
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,8 +25,8 @@ CHECKPOINTS, LOGS = "checkpoints", "logs"
 SAMPLE_COUNT = 8  # pictures whose captions are noted after each epoch
 
 
-def claim(run: Path, config: RunConfig) -> None:
-    """Make a run directory with its `config.json`, or find that it is this very run's.
+def check(run: Path, config: RunConfig) -> None:
+    """Find that a run directory is this very run's, or is yet to be made.
 
     Raises:
         UserError: it belongs to another run, or holds other things.
@@ -37,11 +38,41 @@ def claim(run: Path, config: RunConfig) -> None:
                 f"{run} holds a run with other settings ({'; '.join(differences)}, there / here): "
                 "give the settings it has, or another --run directory"
             )
-        return
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    elif run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise UserError(f"{run} exists and is no run: give --run a new directory")
+
+
+def claim(run: Path, config: RunConfig) -> None:
+    """Make a run directory, or take up this very run's; writes its `config.json`.
+
+    Raises:
+        UserError: it belongs to another run, or holds other things.
+    """
+    check(run, config)
     run.mkdir(parents=True, exist_ok=True)
     config.save(run / CONFIG)
+
+
+def weights_fingerprint(weights: str) -> str:
+    """Return what tells an encoder's weights from all others.
+
+    Args:
+        weights: as of `tfcap.config.ModelSpec`: "imagenet", "none" or a path.
+
+    Returns:
+        The SHA-256 of the file in 64 hex digits; what is no path, as it is.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if weights in ("imagenet", "none"):
+        return weights
+    try:
+        return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"weights file {weights} cannot be read ({error.strerror}): check --encoder-weights"
+        ) from None
 
 
 def read_history(run: Path) -> list[dict]:

@@ -5,12 +5,15 @@ a row is good and says what is wrong where it is not; a bad row's captions are e
 numbers zero.
 """
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
 
+from records.pictures import PictureSpec
 from tfcap import search
 from tfcap.captioner import Captioner, caption_log_probs
+from tfcap.encoders import inference_encoder
 from tfcap.pictures import decode_upload
 from tfcap.text import (
     CaptionCleaner,
@@ -35,14 +38,16 @@ def build_signatures(captioner: Captioner, portable: bool) -> tuple[tf.Module, d
     cleaner = CaptionCleaner(captioner.caption)
     ids = CaptionIds(captioner.vocabulary, split_words_core if portable else split_words_text)
     max_words = captioner.max_words
+    encoder = inference_encoder(captioner.encoder)
+    encode = functools.partial(_encode, encoder, captioner.picture)
 
     def serving_default(image_bytes):
-        features, error = _encode(captioner, image_bytes)
+        features, error = encode(image_bytes)
         found = search.greedy(captioner.decoder, features, max_words)
         return _rows(error, caption=ids.decode(found.words), log_prob=found.log_probs)
 
     def complete(image_bytes, prompt):
-        features, error = _encode(captioner, image_bytes)
+        features, error = encode(image_bytes)
         cleaned = cleaner.clean(prompt)
         words = ids.encode(cleaned)
         error = _too_long(words, max_words, "prompt", error)
@@ -54,7 +59,7 @@ def build_signatures(captioner: Captioner, portable: bool) -> tuple[tf.Module, d
         return _rows(error, caption=caption, log_prob=found.log_probs)
 
     def score(image_bytes, caption):
-        features, error = _encode(captioner, image_bytes)
+        features, error = encode(image_bytes)
         words = ids.encode(cleaner.clean(caption))
         error = _too_long(words, max_words, "caption", error)
         inputs, targets = teacher_forcing(words, max_words)
@@ -68,11 +73,11 @@ def build_signatures(captioner: Captioner, portable: bool) -> tuple[tf.Module, d
         specs = [tf.TensorSpec([None], tf.string, name=name) for name in names]
         return tf.function(function, input_signature=specs)
 
-    # Only variables and tables are tracked: a SavedModel that tracks the Keras models themselves
-    # loads in Python and then fails in the sessions of the C API and TF Serving.
+    # Only variables and tables are tracked: a SavedModel that tracks the Keras model itself loads
+    # in Python and then fails in the sessions of the C API and TF Serving. The encoder's weights
+    # are constants of one function that all signatures call.
     module = tf.Module(name="captioner")
-    models = (captioner.encoder, captioner.decoder)
-    module.weights = [variable.value for model in models for variable in model.variables]
+    module.weights = [variable.value for variable in captioner.decoder.variables]
     module.tables = [*cleaner.tables, *ids.tables]
     return module, {
         "serving_default": signature(serving_default, "image_bytes"),
@@ -81,13 +86,15 @@ def build_signatures(captioner: Captioner, portable: bool) -> tuple[tf.Module, d
     }
 
 
-def _encode(captioner: Captioner, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _encode(
+    encoder: Callable[[tf.Tensor], tf.Tensor], picture: PictureSpec, image_bytes: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode and encode rows, string [B]; returns (features [B, h, w, C], error string [B])."""
-    size = captioner.picture.size
+    size = picture.size
     rows = tf.shape(image_bytes)[0]
 
     def decode(row, encoded):
-        return row, decode_upload(encoded, captioner.picture)
+        return row, decode_upload(encoded, picture)
 
     # Each row is decoded by a little pipeline of its own, which drops the rows that fail. The
     # sentinel row is there so that it never runs empty; its index lies outside of the batch.
@@ -99,11 +106,11 @@ def _encode(captioner: Captioner, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf
     # The encoder fails on no rows at all, so an empty batch keeps the sentinel until the end.
     padded = tf.maximum(rows, 1)
     pixels = tf.scatter_nd(kept[:, None], tf.cast(pixels, tf.float32), [rows + 1, size, size, 3])
-    features = captioner.encoder(pixels[:padded], training=False)[:rows]
+    features = encoder(pixels[:padded])[:rows]
     good = tf.scatter_nd(kept[:, None], tf.ones_like(kept), [rows + 1])[:rows] > 0
     message = (
         "image_bytes cannot be decoded: give a whole JPEG, PNG, GIF or BMP "
-        f"of at most {captioner.picture.max_pixels} pixels"
+        f"of at most {picture.max_pixels} pixels"
     )
     return features, tf.where(good, "", message)
 

@@ -5,6 +5,7 @@ The same steps as `records.captions`, on string tensors: `fold_character` become
 tensorflow-text (the standard export; TF Serving links its ops) or by core ops (the portable one).
 """
 
+import functools
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -36,9 +37,7 @@ class CaptionCleaner:
     """
 
     def __init__(self, spec: CaptionSpec):
-        characters = filter(_is_assigned, map(chr, range(sys.maxunicode + 1)))
-        folds = {character: captions.fold_character(character, spec) for character in characters}
-        folds = {character: fold for character, fold in folds.items() if fold != " "}
+        folds = _folds(spec)
         self._folds = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(list(folds), list(folds.values())),
             default_value=" ",
@@ -103,18 +102,15 @@ def teacher_forcing(ids: tf.RaggedTensor, max_words: int) -> tuple[tf.Tensor, tf
         (inputs, targets), int32 [N, L] with L the longest framed caption: inputs begin with
         <start>, targets end with <end> unless cut; both are filled up with <pad> alike.
     """
-    rows = ids.nrows()
-    starts, ends = tf.fill([rows, 1], START_ID), tf.fill([rows, 1], END_ID)
-    inputs = tf.concat([starts, ids], axis=1)[:, : max_words + 1]
-    targets = tf.concat([ids, ends], axis=1)[:, : max_words + 1]
-    return _filled(inputs), _filled(targets)
-
-
-def _filled(ids: tf.RaggedTensor) -> tf.Tensor:
-    """Fill rows up with <pad>, to one column at least: recurrent layers fail on none."""
-    dense = ids.to_tensor(PAD_ID)
-    columns = tf.cast(tf.shape(dense)[1] == 0, tf.int32)
-    return tf.pad(dense, [[0, 0], [0, columns]], constant_values=PAD_ID)
+    lengths = tf.cast(ids.row_lengths(), tf.int32)
+    # Without captions there is one column of none: recurrent layers fail on no column.
+    longest = tf.clip_by_value(tf.reduce_max(lengths), 0, max_words)
+    # Plain tensors: operations on ragged ones took longer than all else that a caption needs.
+    words = tf.pad(ids.to_tensor(PAD_ID), [[0, 0], [0, 1]], constant_values=PAD_ID)
+    words = words[:, : longest + 1]
+    ends = tf.range(longest + 1) == lengths[:, tf.newaxis]
+    starts = tf.fill([tf.size(lengths), 1], START_ID)
+    return tf.concat([starts, words[:, :-1]], axis=1), tf.where(ends, END_ID, words)
 
 
 def _single_blanks(text: tf.Tensor) -> tf.Tensor:
@@ -123,3 +119,11 @@ def _single_blanks(text: tf.Tensor) -> tf.Tensor:
 
 def _is_assigned(character: str) -> bool:
     return unicodedata.category(character) not in ("Cs", "Cn", "Co")
+
+
+@functools.lru_cache
+def _folds(spec: CaptionSpec) -> dict[str, str]:
+    """Return what each assigned character becomes, those aside that become a blank."""
+    characters = filter(_is_assigned, map(chr, range(sys.maxunicode + 1)))
+    folds = {character: captions.fold_character(character, spec) for character in characters}
+    return {character: fold for character, fold in folds.items() if fold != " "}

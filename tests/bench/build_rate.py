@@ -20,17 +20,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from common import (
-    Corpus,
-    add_arguments,
-    alternate,
-    larger_pictures,
-    make_corpus,
-    ratios,
-    report,
-    timed,
-)
+from common import Corpus, larger_pictures, make_corpus
 from plain_loop import SIZE
+
+from tfcap.bench.measure import add_arguments, alternate, ratios, report, timed
 
 LOOP = Path(__file__).with_name("plain_loop.py")
 

@@ -1,109 +1,24 @@
-"""What the benchmarks share: alternating measurements, medians with their spread, and a corpus."""
+"""What the benchmarks of the records job share: a corpus, and running commands.
 
-import argparse
+How they measure is in `tfcap.bench.measure`.
+"""
+
 import csv
 import dataclasses
 import itertools
 import json
 import shutil
-import statistics
 import subprocess
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from PIL import Image
-from tqdm import tqdm
 
-T = TypeVar("T")
+from tfcap.bench.measure import timed
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def timed(call: Callable[[], object]) -> Callable[[], float]:
-    """Return a call that does the same and returns the seconds it took."""
-
-    def measure() -> float:
-        start = time.perf_counter()
-        call()
-        return time.perf_counter() - start
-
-    return measure
-
-
-def alternate(
-    peers: Mapping[str, Callable[[], T]], rounds: int, uncounted: int = 0
-) -> dict[str, list[T]]:
-    """Measure peers in turn, round by round: whatever disturbs the machine disturbs them alike.
-
-    Args:
-        peers: calls that return what they measured, by name.
-        rounds: measurements of each.
-        uncounted: rounds before them that only warm up.
-
-    Returns:
-        the measurements of each peer, in the order of the rounds.
-    """
-    measured = {name: [] for name in peers}
-    turns = list(itertools.product(range(uncounted + rounds), peers))
-    for round_, name in tqdm(turns, desc="measurements", unit=" runs"):
-        value = peers[name]()
-        if round_ >= uncounted:
-            measured[name].append(value)
-    return measured
-
-
-def summarise(values: Sequence[float]) -> dict[str, float | list[float]]:
-    """Return the median, the 10th and 90th percentiles (never outside the values), and all."""
-    deciles = statistics.quantiles(values, n=10, method="inclusive")
-    return {
-        "median": statistics.median(values),
-        "p10": deciles[0],
-        "p90": deciles[-1],
-        "runs": list(values),
-    }
-
-
-def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
-    """Return the quotient of two peers, round by round."""
-    return [a / b for a, b in zip(over, under, strict=True)]
-
-
-def report(metrics: Mapping[str, Sequence[float]], setting: Mapping, path: Path | None) -> None:
-    """Print the median and spread of each metric; write them as JSON if a path is given.
-
-    Args:
-        metrics: the values of each round, by a name that holds the unit.
-        setting: what was measured, for whoever reads the JSON.
-        path: of the JSON file.
-    """
-    summaries = {name: summarise(values) for name, values in metrics.items()}
-    for name, summary in summaries.items():
-        print(f"{name:50}{summary['median']:9.2f} [{summary['p10']:.2f}, {summary['p90']:.2f}]")
-    if path:
-        content = {"setting": dict(setting), "metrics": summaries}
-        path.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def add_arguments(parser: argparse.ArgumentParser, rounds: int) -> None:
-    """Add the options that all benchmarks have."""
-    parser.add_argument(
-        "--rounds",
-        type=_rounds,
-        default=rounds,
-        metavar="N",
-        help="at least 2 (default: %(default)s)",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-
-
-def _rounds(text: str) -> int:
-    if int(text) < 2:
-        raise ValueError(text)  # there is no spread of one value
-    return int(text)
 
 
 def run_quietly(command: Sequence[str | Path], **options) -> None:

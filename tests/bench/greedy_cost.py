@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
-from common import add_arguments, alternate, ratios, report, timed
 
 from tfcap import search
+from tfcap.bench.measure import add_arguments, alternate, ratios, report, timed
 from tfcap.captioner import load_captioner
 from tfcap.pictures import decode_upload
 from tfcap.signatures import build_signatures

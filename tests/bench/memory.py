@@ -18,7 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import ROOT, Corpus, add_arguments, alternate, larger_pictures, make_corpus, report
+from common import ROOT, Corpus, larger_pictures, make_corpus
+
+from tfcap.bench.measure import add_arguments, alternate, report
 
 _POLL_SECONDS = 0.05
 _WORKER = b"beam_jobs.worker"

@@ -25,19 +25,10 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-from common import (
-    Corpus,
-    add_arguments,
-    alternate,
-    larger_pictures,
-    make_corpus,
-    ratios,
-    read_captions,
-    report,
-    run_quietly,
-    timed,
-)
+from common import Corpus, larger_pictures, make_corpus, read_captions, run_quietly
 from plain_loop import QUALITY, SIZE
+
+from tfcap.bench.measure import add_arguments, alternate, ratios, report, timed
 
 VERSIONS = (
     "apache-beam==2.77.0",

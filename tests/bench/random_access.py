@@ -1,7 +1,8 @@
-"""What the global shuffle by index costs over reading the shards from end to end.
+"""What the orders of an epoch cost over reading the shards from end to end.
 
-Records a second of a split, in both orders, of the bare records and of the real pipeline (parsed,
-decoded, squashed, batched). The peers alternate, so that a busy machine disturbs them alike.
+Records a second of a split, stored, shuffled by index and as a stream, of the bare records and of
+the real pipeline (decoded, squashed, batched); and of the bare records as the workers of the
+tf.data service read them. The peers alternate, so that a busy machine disturbs them alike.
 
 Example:
   python tests/bench/random_access.py --dataset records/flickr8k --json random_access.json
@@ -22,7 +23,12 @@ from records.vocabulary import Vocabulary
 from tfcap.data import Order, caption_batches, read_records
 from tfcap.text import CaptionIds
 
-BATCH_SIZE, MAX_WORDS = 32, 20
+BATCH_SIZE, MAX_WORDS, WINDOW = 32, 20, 1024
+ORDERS = {
+    "sequential": None,
+    "shuffled": Order(seed=1, epoch=0),
+    "stream": Order(seed=1, epoch=0, window=WINDOW),
+}
 
 
 def make_peers(directory: Path, split: str) -> dict[str, Callable[[], tf.data.Dataset]]:
@@ -33,16 +39,20 @@ def make_peers(directory: Path, split: str) -> dict[str, Callable[[], tf.data.Da
     options = tf.data.Options()
     options.autotune.enabled = False  # as in `caption_batches`
 
-    def bare(order: Order | None) -> tf.data.Dataset:
-        return read_records(shards, order).batch(BATCH_SIZE).with_options(options)
+    def bare(order: Order | None, in_graph: bool = False) -> tf.data.Dataset:
+        records = read_records(shards, order, in_graph=in_graph)
+        return records.batch(BATCH_SIZE).with_options(options)
 
     def decoded(order: Order | None) -> tf.data.Dataset:
         return caption_batches(shards, manifest.picture, ids, MAX_WORDS, BATCH_SIZE, order)
 
     return {
-        f"{what}, {how}": functools.partial(make, order)
-        for what, make in (("bare", bare), ("decoded", decoded))
-        for how, order in (("sequential", None), ("shuffled", Order(seed=1, epoch=0)))
+        **{
+            f"{what}, {how}": functools.partial(make, order)
+            for what, make in (("bare", bare), ("decoded", decoded))
+            for how, order in ORDERS.items()
+        },
+        "bare, in graph": functools.partial(bare, ORDERS["shuffled"], in_graph=True),
     }
 
 
@@ -65,6 +75,11 @@ def measure(peers: dict[str, Callable], records: int, rounds: int) -> dict[str, 
     return figures
 
 
+def compare(ones: list[float], others: list[float]) -> list[float]:
+    """Return the ratio of each round."""
+    return [one / other for one, other in zip(ones, others, strict=True)]
+
+
 def spread(values: list[float]) -> str:
     """Return the median and the extremes as text."""
     median = statistics.median(values)
@@ -82,13 +97,17 @@ def main() -> None:
     figures = measure(make_peers(arguments.dataset, arguments.split), records, arguments.rounds)
     for name, values in figures.items():
         print(f"{name:20}", *(f"{what} {spread(row)}" for what, row in values.items()))
-    ratios = {}
-    for what in ("bare", "decoded"):
-        shuffled, sequential = (
-            figures[f"{what}, {how}"]["records_per_second"] for how in ("shuffled", "sequential")
-        )
-        ratios[what] = [one / other for one, other in zip(shuffled, sequential, strict=True)]
-        print(f"{what}: shuffled / sequential {spread(ratios[what])}")
+    ratios = {
+        name: {
+            figure: compare(
+                values[figure], figures[f"{name.partition(',')[0]}, sequential"][figure]
+            )
+            for figure in values
+        }
+        for name, values in figures.items()
+    }
+    for name, row in ratios.items():
+        print(f"{name} / sequential:", *(f"{what} {spread(row[what])}" for what in row))
     if arguments.json:
         report = {"records": records, "figures": figures, "ratios": ratios}
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")

@@ -25,7 +25,8 @@ def build_tiny(input_shape, weights):
     """Build a network that is traced in no time, in the form of those of `ENCODERS`."""
     assert weights is None
     inputs = keras.Input(input_shape)
-    features = keras.layers.Conv2D(8, 3, strides=8, use_bias=False)(inputs / 255.0)
+    features = keras.layers.Rescaling(1 / 255)(inputs)
+    features = keras.layers.Conv2D(8, 3, strides=8, use_bias=False)(features)
     features = keras.layers.BatchNormalization(momentum=0.999)(features)
     return keras.Model(inputs, keras.layers.ReLU()(features))
 

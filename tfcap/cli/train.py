@@ -1,63 +1,175 @@
 """`tfcap train`: train a captioner on a dataset, or go on with an interrupted run."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from tfcap.cli.options import add_encoder
 
 HELP = "train a captioner, or go on with an interrupted run"
 DESCRIPTION = """\
-Train a captioner: a frozen encoder, an LSTM with gated attention over its feature map, teacher
-forcing over all captions of a picture at once. After each epoch the validation split is decoded
-greedily, and the epoch with the best CIDEr-D is kept.
+Train a captioner: an encoder and a decoder with attention over its feature map, teacher forcing
+over all captions of a picture at once. After each epoch the validation split is decoded greedily,
+and the epoch with the best CIDEr-D is kept.
 
-Stop it with Ctrl-C and run the same command again: it goes on where it was. The run directory
-holds config.json, the weights, metrics.json, samples.json and logs for `tensorboard --logdir`.
+Stop it with Ctrl-C, or kill it, and run the same command again: it goes on where it was, and every
+number comes out as if nothing had happened. The run directory holds config.json, the weights,
+metrics.json, samples.json and logs for `tensorboard --logdir`.
 
-Example:
+Examples:
   tfcap train --dataset data/flickr8k --run runs/large \\
-    --encoder mobilenet_v3_large_minimalistic --encoder-weights imagenet"""
+    --encoder mobilenet_v3_large_minimalistic --encoder-weights imagenet
+  tfcap train --config runs/large/config.json --run runs/repeated"""
+
+# Flags by the spec that they change; where the names differ, flags by field.
+_MODEL = ("encoder", "max_words")
+_DECODER = ("units", "embedding", "layers", "heads", "dropout", "embedding_dropout")
+_TRAINING = (
+    *("epochs", "batch_size", "label_smoothing", "patience", "average", "precision"),
+    *("views", "seed"),
+)
+_OPTIMIZER = (
+    *("schedule", "learning_rate", "warmup_epochs", "plateau_factor", "plateau_patience"),
+    *("weight_decay", "clip_norm"),
+)
+_FINE_TUNE = {"epochs": "fine_tune_epochs", "learning_rate": "fine_tune_rate"}
+_AUGMENT = ("flip", "crop", "colour")
+_EXECUTION = ("encoder_on", "devices", "save_every", "skip_corrupt")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--dataset", type=Path, required=True, metavar="DIR", help="records of build_records")
+    add("--dataset", type=Path, metavar="DIR", help="records of build_records")
     add("--run", type=Path, required=True, metavar="DIR", help="run directory, made if needed")
-    add_encoder(parser)
+    add("--config", type=Path, metavar="FILE", help="config.json of a run to repeat")
+    add("--dry-run", action="store_true", help="build everything, make two steps, print a plan")
+    add_encoder(parser, default=None)
     add(
         "--encoder-weights",
-        default="imagenet",
         metavar="WHICH",
         help="'imagenet' (Keras downloads them), 'none' (random) or the path of an .h5 file of "
-        "Keras weights of the network without its top (default: %(default)s)",
+        "Keras weights of the network without its top (default: imagenet)",
     )
-    recipe = parser.add_argument_group("recipe")
-    add = recipe.add_argument
+    _add_recipe(parser.add_argument_group("recipe"))
+    _add_augmentation(parser.add_argument_group("augmentation"))
+    _add_decoder(parser.add_argument_group("decoder"))
+    _add_execution(parser.add_argument_group("execution: may change when a run is taken up"))
+
+
+def _add_recipe(group) -> None:
+    add = group.add_argument
     add("--epochs", type=int, help="passes over the training split, at most (default: 13)")
     add("--batch-size", type=int, help="pictures a step, with all their captions (default: 32)")
-    add("--learning-rate", type=float, help="peak, reached after half an epoch (default: 0.001)")
+    add("--learning-rate", type=float, help="peak, reached after the warm-up (default: 0.001)")
+    add("--warmup-epochs", type=float, help="of a linear rise, may be a fraction (default: 0.5)")
+    add(
+        "--schedule",
+        metavar="NAME",
+        help="cosine, or plateau: constant until the validation "
+        "CIDEr stops rising (default: cosine)",
+    )
+    add("--plateau-factor", type=float, help="what lowers the rate there (default: 0.5)")
+    add("--plateau-patience", type=int, help="epochs that make a plateau (default: 2)")
     add("--label-smoothing", type=float, help="share in [0, 1) (default: 0.1)")
     add("--weight-decay", type=float, help="of AdamW (default: 0.0001)")
+    add("--clip-norm", type=float, help="largest norm of the gradient (default: 5.0)")
+    add(
+        "--average",
+        type=float,
+        help="decay of a moving average of the weights, which is kept in "
+        "their place; 0 is none (default: 0.0)",
+    )
+    add(
+        "--precision",
+        metavar="TYPE",
+        help="of the layers: float32, bfloat16 or float16 (default: float32)",
+    )
     add("--patience", type=int, help="epochs without a better CIDEr to stop after (default: 5)")
+    add(
+        "--fine-tune-epochs",
+        type=int,
+        help="last epochs, which train the encoder too, its batch "
+        "normalization frozen (default: 0)",
+    )
+    add("--fine-tune-rate", type=float, help="learning rate of the encoder (default: 1e-05)")
+    add(
+        "--order-window",
+        type=int,
+        metavar="N",
+        help="shuffle within windows of N records, for "
+        "disks where random reads are dear; 0 shuffles all (default: 0)",
+    )
+    add("--seed", type=int, help="of weights, order, augmentation and dropout (default: 1)")
+
+
+def _add_augmentation(group) -> None:
+    add = group.add_argument
     add("--no-flip", dest="flip", action="store_false", default=None, help="never mirror pictures")
-    add("--seed", type=int, help="of weights, order, flips and dropout (default: 1)")
-    model = parser.add_argument_group("decoder")
-    add = model.add_argument
+    add(
+        "--crop",
+        type=float,
+        metavar="SHARE",
+        help="largest share of the area that a random crop leaves out (default: 0.0)",
+    )
+    add(
+        "--colour",
+        type=float,
+        metavar="STRENGTH",
+        help="of random brightness, contrast and saturation (default: 0.0)",
+    )
+    add(
+        "--views",
+        type=int,
+        metavar="N",
+        help="draw only N crops and colours of each picture, and "
+        "store their features; 0 draws new ones in every epoch (default: 0)",
+    )
+
+
+def _add_decoder(group) -> None:
+    add = group.add_argument
+    add("--decoder", metavar="NAME", help="lstm_attention or transformer (default: lstm_attention)")
     add("--units", type=int, help="width of the LSTM and the attention (default: 512)")
     add("--embedding", type=int, help="width of the word vectors (default: 256)")
+    add("--layers", type=int, help="of a transformer (default: 2)")
+    add("--heads", type=int, help="of the attention (default: 4; transformer: 2)")
     add("--dropout", type=float, help="share of features and outputs dropped (default: 0.5)")
     add("--embedding-dropout", type=float, help="share of word vectors dropped (default: 0.3)")
     add("--max-words", type=int, help="longest caption (default: 20)")
 
 
+def _add_execution(group) -> None:
+    add = group.add_argument
+    add(
+        "--encoder-on",
+        metavar="WHERE",
+        help="pipeline (tf.data, on the CPU), device (in the "
+        "step), cache (features are written once) or auto, which says why (default: auto)",
+    )
+    add("--feature-cache", type=Path, metavar="DIR", help="default: DATASET.features, beside it")
+    add(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="that share each batch; 0 is all GPUs, or the CPU (default: 0)",
+    )
+    add("--save-every", type=int, metavar="STEPS", help="between checkpoints (default: 100)")
+    add(
+        "--skip-corrupt",
+        action="store_true",
+        default=None,
+        help="step over damaged records, and count them",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
-    from records.manifest import load_manifest
+    config, manifest = _load(arguments)
 
-    manifest = load_manifest(arguments.dataset)
-    config = _config(arguments, manifest)
+    from tfcap.training import best_epoch, dry_run, train
 
-    from tfcap.training import best_epoch, train
-
+    if arguments.dry_run:
+        print(dry_run(config, manifest, arguments.run))
+        return 0
     try:
         history = train(config, manifest, arguments.run)
     except KeyboardInterrupt:
@@ -71,34 +183,94 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _config(arguments: argparse.Namespace, manifest):
-    """Build the run's configuration from the flags that were given."""
+def _load(arguments: argparse.Namespace):
+    """Return the run's configuration and the manifest of its dataset."""
     from records.errors import UserError
-    from tfcap.config import LSTMAttentionSpec, ModelSpec, RunConfig, TrainingSpec
+    from records.manifest import load_manifest
+    from tfcap.config import RunConfig
 
-    def given(*names):
-        values = {name: getattr(arguments, name) for name in names}
-        return {name: value for name, value in values.items() if value is not None}
-
-    weights = arguments.encoder_weights
-    if weights not in ("imagenet", "none"):
-        weights = str(Path(weights).resolve())
-    try:
-        decoder = LSTMAttentionSpec(**given("units", "embedding", "dropout", "embedding_dropout"))
-        model = ModelSpec(arguments.encoder, weights, decoder, **given("max_words"))
-        training = TrainingSpec(
-            **given(
-                *("epochs", "batch_size", "learning_rate", "label_smoothing", "weight_decay"),
-                *("patience", "flip", "seed"),
-            )
+    if not (arguments.dataset or arguments.config):
+        raise UserError("no dataset: give --dataset, or --config of a run to repeat")
+    repeated = RunConfig.load(arguments.config) if arguments.config else None
+    dataset = arguments.dataset or Path(repeated.dataset)
+    manifest = load_manifest(dataset)
+    config = _changed(repeated or _default(manifest), arguments)
+    place = {"dataset": str(dataset.resolve()), "fingerprint": manifest.fingerprint}
+    config = dataclasses.replace(config, **place)
+    if repeated and (differences := repeated.differences(config)):
+        raise UserError(
+            f"{arguments.config} says otherwise ({'; '.join(differences)}, there / here): "
+            "leave out those flags, or --config; a fingerprint tells of another --dataset"
         )
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    return config, manifest
+
+
+def _default(manifest):
+    """Return the configuration of no flags at all."""
+    from tfcap.config import ModelSpec, RunConfig, TrainingSpec
+    from tfcap.decoders import LSTMAttentionSpec
+
     return RunConfig(
-        dataset=str(arguments.dataset.resolve()),
         fingerprint=manifest.fingerprint,
+        encoder_fingerprint="imagenet",
         picture=manifest.picture,
         caption=manifest.caption,
+        model=ModelSpec("mobilenet_v3_small", "imagenet", LSTMAttentionSpec()),
+        training=TrainingSpec(),
+        dataset="",
+    )
+
+
+def _changed(config, arguments: argparse.Namespace):
+    """Return a configuration with the flags that were given."""
+    from records.errors import UserError
+    from tfcap.runs import weights_fingerprint
+
+    def given(spec, *names, renamed=None, **parts):
+        flags = {**{name: name for name in names}, **(renamed or {})}
+        values = {name: getattr(arguments, flag) for name, flag in flags.items()}
+        given = {name: value for name, value in values.items() if value is not None}
+        return dataclasses.replace(spec, **given, **parts)
+
+    training, weights = config.training, _weights(arguments) or config.model.encoder_weights
+    try:
+        parts = {
+            "optimizer": given(training.optimizer, *_OPTIMIZER),
+            "augment": given(training.augment, *_AUGMENT),
+            "fine_tune": given(training.fine_tune, renamed=_FINE_TUNE),
+        }
+        decoder = given(_decoder(config, arguments), *_DECODER)
+        model = given(config.model, *_MODEL, decoder=decoder, encoder_weights=weights)
+        training = given(training, *_TRAINING, renamed={"window": "order_window"}, **parts)
+        execution = given(config.execution, *_EXECUTION, **_cache(arguments))
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    except TypeError as error:  # of `replace`, for a field that the decoder does not have
+        raise UserError(f"the decoder has no such size ({error}): leave the flag out") from None
+    return dataclasses.replace(
+        config,
         model=model,
         training=training,
+        execution=execution,
+        encoder_fingerprint=weights_fingerprint(weights),
     )
+
+
+def _decoder(config, arguments: argparse.Namespace):
+    """Return the decoder's spec before its sizes: the config's, or the defaults of another."""
+    from tfcap.decoders import DECODERS
+
+    kind = arguments.decoder or config.model.decoder.kind
+    if kind not in DECODERS:
+        raise ValueError(f"unknown decoder {kind!r}: choose one of {', '.join(DECODERS)}")
+    return config.model.decoder if kind == config.model.decoder.kind else DECODERS[kind][0]()
+
+
+def _weights(arguments: argparse.Namespace) -> str | None:
+    given = arguments.encoder_weights
+    return given if given in (None, "imagenet", "none") else str(Path(given).resolve())
+
+
+def _cache(arguments: argparse.Namespace) -> dict:
+    given = arguments.feature_cache
+    return {"cache": str(given.resolve())} if given else {}

@@ -1,12 +1,32 @@
 """The one interface of all decoders."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
+from records.specs import Spec
+
 State = Any  # a nest of tensors, each with the row as its first axis
+
+
+class DecoderSpec(Spec):
+    """Sizes of a decoder.
+
+    Attributes:
+        kind: the decoder's name in the registry; a field, so that a written spec tells it.
+        max_length: most words of a caption that the decoder reads, <start> included; None where
+            there is no limit.
+    """
+
+    kind: str
+    max_length: ClassVar[int | None] = None
+
+    @classmethod
+    def from_dict(cls, fields: dict):
+        """Rebuild the spec from `to_dict`; unknown fields raise TypeError."""
+        return cls(**{name: value for name, value in fields.items() if name != "kind"})
 
 
 class Decoder(keras.Model, abc.ABC):
@@ -16,6 +36,9 @@ class Decoder(keras.Model, abc.ABC):
     one word at a time (search), `call` takes whole captions (teacher forcing). Both give hidden
     outputs of D values per word; `logits` turns those into scores of the next word,
     so that a caller can leave out the words that do not count before this, the widest product.
+
+    Under a mixed precision policy, states and outputs have its compute dtype; logits and
+    attention weights are float32.
     """
 
     @abc.abstractmethod
@@ -44,13 +67,27 @@ class Decoder(keras.Model, abc.ABC):
 
         Args:
             features: float [B, h, w, C], the encoded pictures.
-            words: int32 [B, K, T], K captions a picture; each begins with <start>.
+            words: int32 [B, K, T], K captions a picture; each begins with <start>, and <pad>
+                fills the rest.
             training: whether dropout is on.
 
         Returns:
-            outputs [B, K, T, D].
+            outputs [B, K, T, D]; those of <pad> say nothing.
+        """
+
+    @abc.abstractmethod
+    def attend(self, features: tf.Tensor, words: tf.Tensor) -> tf.Tensor | None:
+        """Tell where the decoder looks for the word after each word of whole captions.
+
+        Args:
+            features: float [B, h, w, C], the encoded pictures.
+            words: int32 [B, K, T], as for `call`.
+
+        Returns:
+            weights of the map's cells, float32 [B, K, T, h, w], 1 in sum for each word; the mean
+            over heads and layers. None where the decoder has no attention.
         """
 
     @abc.abstractmethod
     def logits(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Return float logits [..., V] over the vocabulary of outputs [..., D]."""
+        """Return float32 logits [..., V] over the vocabulary of outputs [..., D]."""

@@ -9,15 +9,18 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from records.specs import Spec
-from tfcap.decoders.base import Decoder
+from tfcap.decoders.attention import attend, cells, merge_heads, split_heads, weights_on_map
+from tfcap.decoders.base import Decoder, DecoderSpec
+from tfcap.decoders.packing import Packing
+from tfcap.decoders.recurrence import lstm
 
 
 @dataclasses.dataclass(frozen=True)
-class LSTMAttentionSpec(Spec):
+class LSTMAttentionSpec(DecoderSpec):
     """Sizes of the decoder.
 
     Attributes:
+        kind: see `DecoderSpec`.
         units: width of the LSTM and of the attention.
         embedding: width of the word vectors, which also score the next word (tied weights).
         heads: attention heads.
@@ -25,6 +28,7 @@ class LSTMAttentionSpec(Spec):
         embedding_dropout: share of the word vectors' values that is dropped.
     """
 
+    kind: str = dataclasses.field(default="lstm_attention", init=False)
     units: int = 512
     embedding: int = 256
     heads: int = 4
@@ -39,7 +43,10 @@ class LSTMAttentionSpec(Spec):
 
 
 class LSTMAttentionDecoder(Decoder):
-    """See the module. State: (h [N, U], c [N, U], keys [N, L, U], values [N, L, U])."""
+    """See the module.
+
+    State: (h [N, U], c [N, U], keys [N, H, h * w, U / H], values likewise).
+    """
 
     def __init__(self, spec: LSTMAttentionSpec, vocabulary_size: int, **arguments):
         super().__init__(**arguments)
@@ -83,49 +90,52 @@ class LSTMAttentionDecoder(Decoder):
         self.built = True
 
     def start(self, features: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, ...]:
-        shape = tf.shape(features)
-        flat = tf.reshape(features, [shape[0], shape[1] * shape[2], features.shape[-1]])
-        memory = self.memory(self.feature_norm(flat))
+        size = features.shape[1] * features.shape[2]
+        memory = self.memory(self.feature_norm(cells(features)))
         memory = self.memory_dropout(memory, training=training)
-        mean = tf.reduce_mean(memory, axis=1)
-        return self.initial_h(mean), self.initial_c(mean), self.key(memory), self.value(memory)
+        mean = tf.reduce_mean(tf.reshape(memory, [-1, size, self.spec.units]), axis=1)
+        keys = split_heads(self.key(memory), size, self.spec.heads)
+        values = split_heads(self.value(memory), size, self.spec.heads)
+        return self.initial_h(mean), self.initial_c(mean), keys, values
 
     def step(self, words, state):
         h, c, keys, values = state
         _, (h, c) = self.lstm.cell(self.embedding(words), [h, c])
-        context = self._attend(h[:, None], keys, values)[:, 0]
+        queries = split_heads(self.query(h), 1, self.spec.heads)
+        context = merge_heads(attend(queries, keys, values)[0])
         return self._outputs(h, context, training=False), (h, c, keys, values)
 
     def call(self, features, words, training=False):
-        h, c, keys, values = self.start(features, training)
-        captions, length = tf.shape(words)[1], tf.shape(words)[2]
-        rows = tf.reshape(words, [-1, length])
-        vectors = self.embedding_dropout(self.embedding(rows), training=training)
-        initial = [tf.repeat(h, captions, axis=0), tf.repeat(c, captions, axis=0)]
-        hidden = self.lstm(vectors, initial_state=initial)
-        # All captions of a picture ask its one memory: [B, K * T, U] against [B, L, U].
-        hidden = tf.reshape(hidden, [-1, captions * length, self.spec.units])
-        context = self._attend(hidden, keys, values)
-        outputs = self._outputs(hidden, context, training)
-        return tf.reshape(outputs, [-1, captions, length, self.spec.embedding])
+        outputs, _ = self._read(features, words, training)
+        return outputs
+
+    def attend(self, features, words):
+        _, weights = self._read(features, words, training=False)
+        return weights_on_map(weights, features, words)
 
     def logits(self, outputs):
-        # Not tf.matmul, whose broadcast of a matrix over a batch reads past its end with oneDNN
-        # (TensorFlow 2.21, AVX-512): wrong values from the middle of the batch on.
+        # In float32, with the weights as they are. Not tf.matmul, whose broadcast of a matrix over
+        # a batch reads past its end with oneDNN (TensorFlow 2.21, AVX-512): wrong values from the
+        # middle of the batch on.
+        outputs = tf.cast(outputs, tf.float32)
         return tf.tensordot(outputs, self.embedding.embeddings, [[-1], [-1]]) + self.output_bias
 
-    def _attend(self, hidden, keys, values):
-        """Multi-head dot-product attention: hidden [N, Q, U] over [N, L, U]; gives [N, Q, U]."""
-        heads, units = self.spec.heads, self.spec.units
-
-        def split(tensor):  # [N, M, U] -> [N, heads, M, U / heads]
-            parts = tf.reshape(tensor, [tf.shape(tensor)[0], -1, heads, units // heads])
-            return tf.transpose(parts, [0, 2, 1, 3])
-
-        scores = tf.matmul(split(self.query(hidden)), split(keys), transpose_b=True)
-        weights = tf.nn.softmax(scores * (units // heads) ** -0.5)
-        mixed = tf.transpose(tf.matmul(weights, split(values)), [0, 2, 1, 3])
-        return tf.reshape(mixed, tf.shape(hidden))
+    def _read(self, features, words, training):
+        """Return the outputs [B, K, T, D] and the attention weights [B, heads, K * T, h * w]."""
+        h, c, keys, values = self.start(features, training)
+        batch, captions, length = tf.unstack(tf.shape(words))
+        packing = Packing.of(tf.reshape(words, [-1, length]))
+        vectors = self.embedding(packing.pack(tf.reshape(words, [-1])))
+        vectors = self.embedding_dropout(vectors, training=training)
+        h, c = tf.repeat(h, captions, axis=0), tf.repeat(c, captions, axis=0)
+        hidden = lstm(self.lstm, vectors, packing, h, c)
+        # All captions of a picture ask its one memory: K * T queries of each head.
+        queries = packing.unpack(self.query(hidden))
+        queries = split_heads(queries, captions * length, self.spec.heads)
+        context, weights = attend(queries, keys, values)
+        outputs = self._outputs(hidden, packing.pack(merge_heads(context)), training)
+        shape = [batch, captions, length, self.spec.embedding]
+        return tf.reshape(packing.unpack(outputs), shape), weights
 
     def _outputs(self, hidden, context, training):
         """Mix what was said (hidden) and what is seen (context, gated): [..., U] -> [..., D]."""

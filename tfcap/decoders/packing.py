@@ -1,0 +1,44 @@
+"""Whole captions without their padding, which is a third to a half of a batch."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from records.vocabulary import PAD_ID
+
+
+class Packing(NamedTuple):
+    """The words of a batch of captions in a row: all first words, then all second words and so on.
+
+    Within a step the captions stand from the longest to the shortest, so that those which have a
+    word at a step are the first so many of those at the step before.
+
+    Attributes:
+        places: int32 [W], where the packed words stand among the N * T of the captions.
+        order: int32 [N], the captions from the longest to the shortest.
+        counts: int32 [T], how many captions have a word at each step.
+    """
+
+    places: tf.Tensor
+    order: tf.Tensor
+    counts: tf.Tensor
+
+    @classmethod
+    def of(cls, words: tf.Tensor) -> "Packing":
+        """Find the words of captions, int32 [N, T], that are filled up with <pad>."""
+        length = tf.shape(words)[1]
+        steps = tf.range(length)
+        lengths = tf.reduce_max(tf.where(words != PAD_ID, steps + 1, 0), axis=1)
+        order = tf.argsort(lengths, direction="DESCENDING", stable=True)
+        there = steps[:, None] < tf.gather(lengths, order)[None]  # [T, N]
+        places = tf.boolean_mask(order[None] * length + steps[:, None], there)
+        return cls(places, order, tf.reduce_sum(tf.cast(there, tf.int32), axis=1))
+
+    def pack(self, padded: tf.Tensor) -> tf.Tensor:
+        """Return the words' values, [W, ...], of those of whole captions, [N * T, ...]."""
+        return tf.gather(padded, self.places)
+
+    def unpack(self, packed: tf.Tensor) -> tf.Tensor:
+        """Return [N * T, D] of packed values [W, D], zero at <pad>."""
+        rows = tf.size(self.order) * tf.size(self.counts)
+        return tf.scatter_nd(self.places[:, None], packed, [rows, packed.shape[-1]])

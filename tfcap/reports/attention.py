@@ -1,0 +1,131 @@
+"""Sample captions with what the decoder looked at, word by word: sheets for TensorBoard."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
+
+from records.vocabulary import END_ID, START_ID
+from tfcap import search
+from tfcap.captioner import Captioner
+
+# Pixels.
+PANEL = 192  # side of a picture
+GAP = 8
+FONT_SIZE = 18
+LINE = 24  # height of a line of text
+
+COLUMNS = 6  # panels side by side
+DARK = 0.45  # brightness of what a word did not look at, which loses its colours too
+GLOW = 0.4  # share of amber in what it looked at most
+
+_FONT = ImageFont.load_default(FONT_SIZE)
+_INK, _PAPER = (32, 33, 36), (255, 255, 255)
+_AMBER = np.array([255, 180, 40], np.float32)
+
+
+def write_samples(
+    captioner: Captioner,
+    keys: Sequence[str],
+    pixels: np.ndarray,
+    features: tf.Tensor,
+    step: int,
+) -> None:
+    """Caption pictures greedily and write their sheets to the default summary writer.
+
+    Args:
+        captioner: says the captions.
+        keys: names of the pictures, which become those of the summaries.
+        pixels: uint8 [B, S, S, 3].
+        features: float [B, h, w, C], the same pictures encoded.
+        step: of the summaries.
+    """
+    for key, picture, words, weights in zip(
+        keys, pixels, *_captions(captioner, features), strict=True
+    ):
+        sheet = attention_sheet(picture, words, weights)
+        tf.summary.image(f"samples/{key}", sheet[None], step=step)
+
+
+def _captions(captioner: Captioner, features: tf.Tensor):
+    """Return the words of each picture's caption, and of each word the weights of the map."""
+    decoder = captioner.decoder
+    found = search.greedy(decoder, features, captioner.max_words).words
+    starts = tf.fill([tf.shape(found)[0], 1], START_ID)
+    inputs = tf.concat([starts, found[:, :-1]], axis=1)
+    maps = decoder.attend(features, inputs[:, None])
+    captions = [captioner.vocabulary.decode(ids) for ids in found.numpy()]
+    if maps is None:
+        return captions, [None] * len(captions)
+    spoken = found.numpy() > END_ID
+    return captions, [row[there] for row, there in zip(maps.numpy()[:, 0], spoken, strict=True)]
+
+
+def attention_sheet(
+    pixels: np.ndarray, words: Sequence[str], weights: np.ndarray | None
+) -> np.ndarray:
+    """Draw a picture over its caption, and for each word where the decoder looked.
+
+    A word's panel shines where the decoder looked, relative to the cell that it looked at most;
+    the rest of the picture is dark and grey.
+
+    Args:
+        pixels: uint8 [S, S, 3].
+        words: of the caption.
+        weights: float [len(words), h, w], of the map's cells; None leaves the words' panels out.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    picture = Image.fromarray(pixels).resize((PANEL, PANEL), Image.Resampling.BICUBIC)
+    panels = [] if weights is None else [_lit(picture, of_word) for of_word in weights]
+    columns = min(COLUMNS, 1 + len(panels))
+    width = columns * (PANEL + GAP) + GAP
+    lines = _wrapped(" ".join(words), width - 2 * GAP)
+    top = GAP + LINE * len(lines) + GAP
+    rows = math.ceil((1 + len(panels)) / columns)
+    sheet = Image.new("RGB", (width, top + rows * (PANEL + LINE + GAP)), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, line in enumerate(lines):
+        draw.text((GAP, GAP + number * LINE), line, _INK, _FONT)
+    titles = ["", *words]
+    for number, (panel, title) in enumerate(zip([picture, *panels], titles, strict=False)):
+        left = GAP + number % columns * (PANEL + GAP)
+        above = top + number // columns * (PANEL + LINE + GAP)
+        draw.text((left, above), _cut(title, PANEL), _INK, _FONT)
+        sheet.paste(panel, (left, above + LINE))
+    return np.asarray(sheet)
+
+
+def _lit(picture: Image.Image, weights: np.ndarray) -> Image.Image:
+    """Return the picture as lit by weights [h, w]."""
+    light = np.asarray(weights, np.float32) / max(weights.max(), np.finfo(np.float32).tiny)
+    light = Image.fromarray(light).resize(picture.size, Image.Resampling.BILINEAR)
+    light = np.asarray(light)[..., None]
+    unlit = DARK * np.asarray(picture.convert("L"), np.float32)[..., None]
+    lit = (1 - GLOW) * np.asarray(picture, np.float32) + GLOW * _AMBER
+    shown = unlit + light * (lit - unlit)
+    return Image.fromarray(shown.round().clip(0, 255).astype(np.uint8))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text into lines of at most so many pixels; there is always a line."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if _FONT.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(_cut(word, width))
+    return lines
+
+
+def _cut(word: str, width: int) -> str:
+    """Shorten a word that is wider than so many pixels, with dots at its end."""
+    if _FONT.getlength(word) <= width:
+        return word
+    while word and _FONT.getlength(f"{word}…") > width:
+        word = word[:-1]
+    return f"{word}…"

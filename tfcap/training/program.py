@@ -1,0 +1,208 @@
+"""The training program, to be read in one sitting.
+
+An epoch goes over the training split, then decodes the validation split greedily; the epoch with
+the best CIDEr is kept. All that an interrupted run needs to go on stands in its directory: the same
+command takes it up, and every number comes out as if nothing had happened.
+"""
+
+import contextlib
+import dataclasses
+import math
+import shutil
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from tqdm import tqdm
+
+from records.manifest import Manifest
+from records.vocabulary import Vocabulary
+from tfcap import runs
+from tfcap.captioner import build_captioner
+from tfcap.config import RunConfig
+from tfcap.data import Corrupt
+from tfcap.encoders import save_weights
+from tfcap.encoders.inference import inference_encoder
+from tfcap.evaluation import SplitDecoder, read_references
+from tfcap.features import Placement
+from tfcap.metrics import References
+from tfcap.training import log
+from tfcap.training.devices import choose_strategy
+from tfcap.training.schedule import History, best_epoch, fine_tunes, is_over, learning_rates
+from tfcap.training.source import Source, open_caches, place_encoder
+from tfcap.training.state import Checkpoints, TrainingState
+from tfcap.training.step import TrainStep
+
+TUNED = Placement("device", "the encoder is fine-tuned.")
+
+
+def train(config: RunConfig, manifest: Manifest, run: Path) -> list[dict]:
+    """Train a run to its end, from wherever it stands.
+
+    Args:
+        config: what to train; `config.json` of the directory must not say otherwise.
+        manifest: of the dataset.
+        run: the run directory, made if needed.
+
+    Returns:
+        The history: a dict of figures for each epoch.
+
+    Raises:
+        UserError: the directory belongs to another run; weights, dataset or splits are missing;
+            a record is damaged.
+        KeyboardInterrupt: after the state was saved.
+    """
+    runs.check(run, config)
+    training = Training(config, manifest, run / runs.ENCODER)
+    history = training.open(run)
+    while not is_over(history, config.training):
+        phase = training.phase(history)
+        with phase.source.damage_named():
+            training.train_epoch(phase, history)
+            history = training.end_epoch(phase, history)
+    return history
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """What is the same in all epochs before fine-tuning, and in all epochs of it.
+
+    Attributes:
+        fine_tunes: which of the two.
+        source: of the batches.
+        step: that trains.
+        decoder: of the validation split.
+    """
+
+    fine_tunes: bool
+    source: Source
+    step: TrainStep
+    decoder: SplitDecoder
+
+
+class Training:
+    """A run under way: the captioner, and the state of its training."""
+
+    def __init__(self, config: RunConfig, manifest: Manifest, encoder: Path):
+        """Build everything, on the disk nothing.
+
+        Args:
+            config: what to train.
+            manifest: of the dataset.
+            encoder: weights that stand for those of the config, if the file exists.
+        """
+        self.config, self.manifest, self.spec = config, manifest, config.training
+        self.pictures = manifest.records("train")
+        self.steps = math.ceil(self.pictures / self.spec.batch_size)
+        dataset, model = Path(config.dataset), config.model
+        self.references = read_references(manifest.shard_paths(dataset, "val"))  # raw, by key
+        self.scorer = References(self.references, config.caption)
+        self.strategy = choose_strategy(config.execution.devices)
+        if encoder.exists():
+            model = dataclasses.replace(model, encoder_weights=str(encoder))
+        vocabulary = Vocabulary.read(dataset / runs.VOCABULARY)
+        # Names anew from 1: TensorFlow adds some gradients up in the order of their names, so what
+        # else the process had built would change last digits.
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(self.spec.seed)
+        with self.strategy.scope():
+            self.captioner = build_captioner(model, config.picture, config.caption, vocabulary)
+            self.state = TrainingState(self.captioner, self.spec)
+        self.encode = inference_encoder(self.captioner.encoder)
+        gpus = len(tf.config.list_logical_devices("GPU"))
+        self.placement = place_encoder(config, manifest, self.captioner, gpus)
+        self._phase = self._samples = None
+
+    def open(self, run: Path) -> list[dict]:
+        """Claim the run directory, and take up its last state; returns the history to there."""
+        runs.claim(run, self.config)
+        self.run = run
+        if not (run / runs.ENCODER).exists():
+            dataset = Path(self.config.dataset)
+            shutil.copyfile(dataset / runs.VOCABULARY, run / runs.VOCABULARY)
+            save_weights(self.captioner.encoder, run / runs.ENCODER)
+        self.checkpoints = Checkpoints(self.state, run)
+        self.checkpoints.restore()
+        self.curves = log.Curves(run / runs.LOGS)
+        return runs.read_history(run)[: int(self.state.epoch.numpy())]
+
+    def phase(self, history: History) -> Phase:
+        """Return the phase of the next epoch."""
+        tunes = self.spec.fine_tune.epochs > 0 and fine_tunes(history, self.spec)
+        if self._phase is None or self._phase.fine_tunes != tunes:
+            self._phase = self.make_phase(tunes, TUNED if tunes else self.placement)
+        return self._phase
+
+    def make_phase(self, tunes: bool, placement: Placement) -> Phase:
+        """Prepare a phase whose pictures are encoded in a given place."""
+        config, captioner = self.config, self.captioner
+        encode = self._live_encoder if tunes else self.encode
+        cached = placement.where == "cache"
+        caches = open_caches(config, self.manifest, captioner, encode) if cached else {}
+        parts = (config, self.manifest, captioner, placement, encode, caches)
+        source = Source(*parts, Corrupt() if config.execution.skip_corrupt else None)
+        parts = (captioner, self.state, self.spec, self.strategy)
+        step = TrainStep(*parts, encode, source.spec, tunes)
+        return Phase(tunes, source, step, SplitDecoder(captioner, encode))
+
+    def train_epoch(self, phase: Phase, history: History) -> None:
+        """Train on the rest of the epoch under way."""
+        spec, epoch, done = self.spec, len(history), int(self.state.step.numpy())
+        if done == self.steps:
+            return  # killed in validation
+        seen = min(done * spec.batch_size, self.pictures)
+        try:
+            with log.EpochBar(epoch, spec.epochs, self.pictures, seen) as bar:
+                for batch in phase.source.train(epoch, done):
+                    rates = learning_rates(spec, history, done, self.steps)
+                    loss = phase.step(batch, epoch * self.steps + done, rates)
+                    done += 1
+                    bar.update(len(batch["key"]))
+                    if done % log.EVERY == 0:
+                        bar.show_loss(self.state.mean_loss())
+                        self._note(epoch * self.steps + done, loss, rates)
+                    if done % self.config.execution.save_every == 0:
+                        self.checkpoints.save()
+        finally:
+            # Ctrl-C and damage too: a step changes all of the state or nothing.
+            self.checkpoints.save()
+        if (corrupt := phase.source.corrupt) and corrupt.count:
+            tqdm.write(f"{corrupt.count} damaged records left out, such as {corrupt.places[0]}")
+
+    def end_epoch(self, phase: Phase, history: History) -> list[dict]:
+        """Validate, keep the weights if no epoch was better, and save; returns the new history."""
+        epoch, average = len(history), self.state.average
+        with average.in_place() if average else contextlib.nullcontext():
+            figures = {"epoch": epoch + 1, "loss": self.state.mean_loss()}
+            history = [*history, {**figures, **self._validate(phase, epoch)}]
+            if best_epoch(history) == epoch:
+                if phase.fine_tunes:
+                    save_weights(self.captioner.encoder, self.run / runs.ENCODER)
+                save_weights(self.captioner.decoder, self.run / runs.DECODER)
+        runs.write_history(self.run, history, best_epoch(history))
+        # Last: a run that is killed before this takes the epoch up again.
+        self.state.end_epoch()
+        self.checkpoints.save()
+        return history
+
+    def _validate(self, phase: Phase, epoch: int) -> dict:
+        decoded = phase.decoder.decode(phase.source.validation(), len(self.references))
+        scores = self.scorer.score(decoded.captions)
+        runs.add_samples(self.run, epoch, self.references, decoded.captions)
+        figures = {"val_loss": decoded.loss}
+        figures.update({f"val_{name}": value for name, value in scores.to_dict().items()})
+        step = (epoch + 1) * self.steps
+        self.curves.add(step, figures)
+        if self._samples is None:
+            self._samples = log.Samples.of(phase.source.pixels())
+        self.curves.add_samples(step, self.captioner, self._samples, phase.source.encode)
+        self.curves.flush()
+        return figures
+
+    def _note(self, step: int, loss: tf.Tensor, rates: tuple[float, float]) -> None:
+        rate = self.curves.rate(log.EVERY * self.spec.batch_size)
+        figures = {"loss": float(loss), "learning_rate": rates[0], "pictures_per_second": rate}
+        self.curves.add(step, figures)
+
+    def _live_encoder(self, pixels: tf.Tensor) -> tf.Tensor:
+        return self.captioner.encoder(tf.cast(pixels, tf.float32), training=False)
