@@ -31,23 +31,29 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# The records job against a plain loop, its memory, its peers; with DATASET=..., reading by index over
-# reading in order; with RUN=..., what the greedy signature costs over the bare encoder. SHARED holds
-# flickr8k/ and flickr8k_originals/.
+# The records job against a plain loop, its memory, its peers; our encoder against Keras's and LiteRT;
+# with DATASET=..., every stage from records to captions, reading by index over reading in order, and
+# training against its peers (TORCH=... is a Python with PyTorch); with RUN=..., what the greedy
+# signature costs over the bare encoder. SHARED holds flickr8k/, flickr8k_originals/ and weights/.
 bench: $(STAMP)
 	mkdir -p $(BENCH)
 	$(BIN)/python tests/bench/build_rate.py --data $(SHARED)/flickr8k_originals --json $(BENCH)/rate.json
 	$(BIN)/python tests/bench/memory.py --data $(SHARED)/flickr8k --json $(BENCH)/memory.json
 	$(BIN)/python tests/bench/peers.py --data $(SHARED)/flickr8k_originals --venv $(BENCH)/peers --json $(BENCH)/peers.json
+	$(BIN)/python tests/bench/encoder_peers.py --weights-dir $(SHARED)/weights --json $(BENCH)/encoder_peers.json
+	$(if $(DATASET),for what in data encoder train decode; do $(BIN)/tfcap bench $$what --dataset $(DATASET) --json $(BENCH)/$$what.json || exit 1; done)
 	$(if $(DATASET),$(BIN)/python tests/bench/random_access.py --dataset $(DATASET) --json $(BENCH)/random_access.json)
+	$(if $(DATASET),$(BIN)/python tests/bench/training_peers.py --dataset $(DATASET) $(if $(TORCH),--torch-python $(TORCH)) --json $(BENCH)/training_peers.json)
 	$(if $(RUN),$(BIN)/python tests/bench/greedy_cost.py --run $(RUN) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/greedy.json)
 
-# What takes longer than a test may: kills, damages, a full disk, mutants; five runners; many records.
+# What takes longer than a test may: kills, damages, a full disk, mutants; five runners; many records;
+# with DATASET=..., kills of a training.
 soak: $(STAMP)
 	$(BIN)/python tests/soak/faults.py $(call source,flickr8k_originals) --kills 0 --scratch $(SOAK)/faults --json $(SOAK)/faults.json
 	$(BIN)/python tests/soak/faults.py $(call source,flickr8k) --damages 0 --mutants 0 --scratch $(SOAK)/kills --json $(SOAK)/kills.json
 	$(BIN)/python tests/soak/portable_workers.py $(call source,flickr8k) --splits $(SHARED)/flickr8k --output $(SOAK)/portable
 	$(BIN)/python tests/bench/scale.py --scratch $(SOAK)/scale --json $(SOAK)/scale.json
+	$(if $(DATASET),$(BIN)/python tests/soak/kills.py --dataset $(DATASET) --scratch $(SOAK)/training --json $(SOAK)/training.json)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -16,12 +16,10 @@ import tiny
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220)}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def tiny_encoder():
+@pytest.fixture(autouse=True)
+def tiny_encoder(monkeypatch):
     """Have `--encoder tiny`."""
-    ENCODERS[tiny.NAME] = tiny.build_tiny
-    yield
-    del ENCODERS[tiny.NAME]
+    monkeypatch.setitem(ENCODERS, tiny.NAME, tiny.build_tiny)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +46,7 @@ def dataset(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run(dataset, tiny_encoder, tmp_path_factory) -> Path:
+def run(dataset, tmp_path_factory) -> Path:
     """A run that went to its end undisturbed."""
     directory = tmp_path_factory.mktemp("run") / "whole"
     assert tiny.train(dataset, directory) == 0

@@ -79,37 +79,35 @@ def die_after(writer, name, dataset, run, monkeypatch):
             tiny.train(dataset, run, *EVERYTHING)
 
 
-def test_a_run_killed_again_and_again_ends_to_the_bit(dataset, tmp_path, undisturbed, monkeypatch):
+def interrupt_at(number, dataset, run, monkeypatch):
+    """Go on with the run until Ctrl-C before a step (counted from 0, of the whole training)."""
+    step = program.TrainStep.__call__
+
+    def interrupted(self, batch, at, rates):
+        if at == number:
+            raise KeyboardInterrupt
+        return step(self, batch, at, rates)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(program.TrainStep, "__call__", interrupted)
+        flags = [*EVERYTHING, "--save-every", "1000"]  # which does not decide the numbers
+        assert tiny.train(dataset, run, *flags) == 130
+
+
+def test_a_run_stopped_again_and_again_ends_to_the_bit(
+    dataset, tmp_path, undisturbed, monkeypatch, capsys
+):
     run = tmp_path / "run"
     kill_process(dataset, run)
-    for writer, name in (
-        (runs, "add_samples"),
-        (program, "save_weights"),
-        (runs, "write_history"),
-        (program.TrainingState, "end_epoch"),
-    ):
-        die_after(writer, name, dataset, run, monkeypatch)
+    die_after(program, "save_weights", dataset, run, monkeypatch)
+    die_after(runs, "write_history", dataset, run, monkeypatch)
+    interrupt_at(4, dataset, run, monkeypatch)
+    assert "the same command goes on" in capsys.readouterr().out
+    position = tf.train.load_variable(run / runs.CHECKPOINTS, "step/.ATTRIBUTES/VARIABLE_VALUE")
+    assert position == 1  # of three: Ctrl-C has lost no step
+    _ = [keras.layers.Dense(1) for _ in range(95)]  # whose numbers others' names continue
     assert tiny.train(dataset, run, *EVERYTHING) == 0
     assert_equal_runs(run, undisturbed)
-
-
-def test_ctrl_c_loses_no_step(dataset, tmp_path, undisturbed, monkeypatch, capsys):
-    step, steps = program.TrainStep.__call__, []
-
-    def interrupted(self, batch, number, rates):
-        steps.append(number)
-        if len(steps) == 2:
-            raise KeyboardInterrupt
-        return step(self, batch, number, rates)
-
-    monkeypatch.setattr(program.TrainStep, "__call__", interrupted)
-    flags = [*EVERYTHING, "--save-every", "1000"]  # which does not decide the numbers
-    assert tiny.train(dataset, tmp_path / "run", *flags) == 130
-    _ = [keras.layers.Dense(1) for _ in range(95)]  # whose numbers others' names continue
-    assert "the same command goes on" in capsys.readouterr().out
-    assert tiny.train(dataset, tmp_path / "run", *EVERYTHING) == 0
-    assert steps == [0, 1, 1, 2, 3, 4, 5]
-    assert_equal_runs(tmp_path / "run", undisturbed)
 
 
 def test_a_run_with_other_settings_is_refused_by_name(dataset, run, capsys):
