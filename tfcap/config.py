@@ -186,6 +186,7 @@ class ExecutionSpec(Spec):
         save_every: steps between two checkpoints.
         skip_corrupt: whether damaged records are stepped over and counted.
         cache: directory of stored features; "" is one beside the dataset's.
+        data_service: host:port of the tf.data service that decodes pictures; "" is none.
     """
 
     encoder_on: str = "auto"
@@ -193,10 +194,15 @@ class ExecutionSpec(Spec):
     save_every: int = 100
     skip_corrupt: bool = False
     cache: str = ""
+    data_service: str = ""
 
     def __post_init__(self):
         _check_above(self, "save_every")
         _check_at_least_0(self, "devices")
+        if self.data_service and self.skip_corrupt:
+            raise ValueError(
+                "skip_corrupt counts here what a data_service reads elsewhere: one of both"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

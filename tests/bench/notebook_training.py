@@ -7,10 +7,10 @@ its mask, dropout, LSTM 256; added; Dense 256; softmax over the vocabulary) is t
 `model.fit` with Adam and categorical cross-entropy. Features are computed before and lie in memory.
 
 Captions a second: captions whose every prefix was trained on. The same pictures, captions and
-vocabulary as ours, 32 pictures with all of their captions a step as ours. What differs from ours:
-the features are pooled (C values a picture, ours h x w x C), the decoder is the one that the
-notebooks have (ours is measured at its default width, and as wide as theirs), no label smoothing,
-no gradient clipping.
+vocabulary as ours, 32 pictures with all of their captions a step as ours, the same merge model
+(`--decoder merge`; tests/tfcap/test_decoders.py has the same loss of both); ours is measured with
+its default decoder too. What differs from ours: the features are read pooled, C values a picture
+(ours reads h x w x C and pools them), Adam (ours: AdamW), no label smoothing, no gradient clipping.
 
 Example:
   python tests/bench/notebook_training.py --features features.npy --captions captions.json

@@ -5,9 +5,9 @@ same captions, none cut, and the same vocabulary; each is a process of its own, 
 start-up and first steps do not count, on all cores. What each of them does, and what it does
 otherwise than ours, stands in its script:
 
-    tfcap_training.py      ours from its feature cache: the default LSTM decoder, one as wide as the
-                           notebook's, the tutorial's Transformer
-    notebook_training.py   a sample for each prefix of each caption, a merge model, pooled features
+    tfcap_training.py      ours from its feature cache: the default LSTM decoder, the notebook's
+                           merge model, the tutorial's Transformer
+    notebook_training.py   the merge model on a sample for each prefix of each caption
     tutorial_training.py   shards of `Dataset.save`, one caption a sample, a Transformer, `fit`
     torch_training.py      our LSTM decoder in PyTorch, DataLoader; the fastest of its settings
 
@@ -107,7 +107,7 @@ def make_peers(
     tutorial = functools.partial(peer, sys.executable, "tutorial_training.py", "--batch-size")
     peers = {
         "ours, LSTM": ours("lstm", pictures),
-        "ours, LSTM of 256": ours("lstm-256", pictures),
+        "ours, merge": ours("merge", pictures),
         "ours, Transformer": ours("transformer", pictures),
         f"ours, Transformer, {few} pictures a step": ours("transformer", few),
         "notebook": peer(sys.executable, "notebook_training.py", "--batch-size", pictures),
@@ -142,8 +142,8 @@ def main() -> None:
     small = next(peer for peer in rates if peer.endswith("pictures a step"))
     large = next(peer for peer in rates if peer.endswith("captions a step"))
     pairs = [
+        ("ours, merge", "notebook"),
         ("ours, LSTM", "notebook"),
-        ("ours, LSTM of 256", "notebook"),
         ("ours, Transformer", "tutorial"),
         (small, "tutorial"),
         ("ours, Transformer", large),

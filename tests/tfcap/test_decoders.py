@@ -10,6 +10,7 @@ from tfcap.captioner import caption_loss
 from tfcap.decoders import (
     DECODERS,
     LSTMAttentionSpec,
+    MergeSpec,
     TransformerSpec,
     build_decoder,
     decoder_spec_from_dict,
@@ -21,6 +22,7 @@ from tfcap.decoders.recurrence import packed_lstm, padded_lstm
 SIZE = 16  # words of the vocabulary
 SPECS = {
     "lstm_attention": LSTMAttentionSpec(units=16, embedding=8, heads=2),
+    "merge": MergeSpec(units=16, embedding=8),
     "transformer": TransformerSpec(units=8, max_length=7),
 }
 FEATURES = tf.random.stateless_normal([3, 2, 3, 12], [1, 2])
@@ -44,6 +46,12 @@ def make(kind):
 
 @pytest.fixture(scope="module", params=DECODERS)
 def decoder(request):
+    return make(request.param)
+
+
+@pytest.fixture(scope="module", params=[kind for kind in DECODERS if kind != "merge"])
+def attentive(request):
+    """A decoder with attention."""
     return make(request.param)
 
 
@@ -119,18 +127,18 @@ def test_dropout_is_on_in_training_only(decoder):
     assert (moved[0] != moved[1]).any()
 
 
-def test_attention_is_a_distribution_over_the_map_for_each_word(decoder):
-    weights = decoder.attend(FEATURES, with_padding(WORDS)).numpy()
+def test_attention_is_a_distribution_over_the_map_for_each_word(attentive):
+    weights = attentive.attend(FEATURES, with_padding(WORDS)).numpy()
     assert weights.shape == (3, 2, 5, 2, 3) and weights.dtype == np.float32
     assert weights.min() >= 0 and weights.std() > 0
     np.testing.assert_allclose(weights.sum(axis=(3, 4)), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("place", np.ndindex(2, 3), ids=str)
-def test_attention_shows_the_one_cell_that_is_not_like_the_others(decoder, place):
+def test_attention_shows_the_one_cell_that_is_not_like_the_others(attentive, place):
     features = np.ones((1, 2, 3, 12), np.float32) * np.linspace(-1, 1, 12, dtype=np.float32)
     features[:, place[0], place[1]] = FEATURES[0, 0, 0]
-    weights = decoder.attend(tf.constant(features), WORDS[:1]).numpy()
+    weights = attentive.attend(tf.constant(features), WORDS[:1]).numpy()
     others = weights[..., ~_one(place)]
     np.testing.assert_allclose(others, others[..., :1].repeat(5, -1), rtol=1e-4)
     assert (np.abs(weights[..., place[0], place[1]] / others[..., 0] - 1) > 0.01).all()
@@ -183,6 +191,41 @@ def test_padding_changes_no_gradient(decoder):
         np.testing.assert_allclose(bare, filled, atol=1e-4)
 
 
+def test_the_merge_decoder_has_the_loss_of_its_textbook_form():
+    """There it is trained on a sample for each prefix, padded in front, of each caption."""
+    decoder, layers = make("merge"), keras.layers
+    spec, words = decoder.spec, with_padding(WORDS).numpy()
+    picture, text = keras.Input([FEATURES.shape[-1]]), keras.Input([5])
+    seen = layers.Dense(spec.units, activation="relu")
+    embedding = layers.Embedding(SIZE, spec.embedding, mask_zero=True)
+    recurrence = layers.LSTM(spec.units)
+    merged = layers.Dense(spec.units, activation="relu")
+    scores = layers.Dense(SIZE, activation="softmax")
+    both = layers.add([seen(picture), recurrence(embedding(text))])
+    textbook = keras.Model([picture, text], scores(merged(both)))
+    of_ours = (decoder.picture, decoder.embedding, decoder.lstm, decoder.merged)
+    both = (seen, embedding, recurrence, merged), of_ours
+    for theirs, ours in zip(*both, strict=True):
+        theirs.set_weights(ours.get_weights())
+    scores.set_weights(decoder.output_layer.get_weights())
+    pooled = FEATURES.numpy().mean(axis=(1, 2))
+    pictures, prefixes, nexts = [], [], []
+    for row, caption in np.ndindex(words.shape[:2]):
+        spoken = words[row, caption][words[row, caption] != PAD_ID]
+        for end in range(1, len(spoken)):
+            pictures.append(pooled[row])
+            prefixes.append(spoken[:end])
+            nexts.append(spoken[end])
+    prefixes = keras.utils.pad_sequences(prefixes, maxlen=5)
+    expected = keras.losses.sparse_categorical_crossentropy(
+        np.array(nexts), textbook([np.array(pictures), prefixes])
+    )
+    targets = np.pad(words, [(0, 0), (0, 0), (0, 1)])[:, :, 1:]
+    loss, counted = caption_loss(decoder, FEATURES, tf.constant(words), tf.constant(targets))
+    assert counted == len(nexts)
+    np.testing.assert_allclose(loss, np.sum(expected), rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", DECODERS)
 def test_mixed_precision_is_close_to_float32(kind):
     exact_loss, exact = gradients(make(kind))
@@ -195,7 +238,8 @@ def test_mixed_precision_is_close_to_float32(kind):
         keras.config.set_dtype_policy("float32")
     assert outputs.dtype == tf.bfloat16
     assert decoder.logits(outputs).dtype == tf.float32
-    assert decoder.attend(FEATURES, WORDS).dtype == tf.float32
+    weights = decoder.attend(FEATURES, WORDS)
+    assert weights is None or weights.dtype == tf.float32
     np.testing.assert_allclose(loss, exact_loss, rtol=0.02)
     norm = np.sqrt(sum(np.square(gradient).sum() for gradient in exact))
     error = sum(np.square(a - b).sum() for a, b in zip(mixed, exact, strict=True))
@@ -231,7 +275,7 @@ def test_a_spec_comes_back_from_its_fields(spec):
 
 
 def test_an_unknown_kind_is_named():
-    with pytest.raises(ValueError, match="'gru' is not one of lstm_attention, transformer"):
+    with pytest.raises(ValueError, match="'gru' is not one of lstm_attention, merge, transformer"):
         decoder_spec_from_dict({"kind": "gru"})
 
 
@@ -242,6 +286,8 @@ def test_an_unknown_kind_is_named():
         ("lstm_attention", {"heads": 0}),
         ("lstm_attention", {"dropout": 1.0}),
         ("lstm_attention", {"embedding": -1}),
+        ("merge", {"units": 0}),
+        ("merge", {"embedding_dropout": 1.5}),
         ("transformer", {"layers": 0}),
         ("transformer", {"max_length": 0}),
         ("transformer", {"dropout": -0.1}),

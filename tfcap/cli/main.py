@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 from records.errors import UserError
 from records.tfrecord import CorruptRecord
-from tfcap.cli import audit, bench, caption, evaluate, export, inspect, pretrain, train, verify
+from tfcap.cli import (
+    audit,
+    bench,
+    caption,
+    evaluate,
+    export,
+    inspect,
+    pretrain,
+    serve_data,
+    train,
+    verify,
+)
 
 DESCRIPTION = """\
 Image captioning as a production pipeline: records, training, evaluation, export.
@@ -22,6 +33,7 @@ From pictures to captions (`python -m beam_jobs.build_records` makes the records
   tfcap evaluate --run RUN --dataset DATASET     BLEU and CIDEr-D on the validation split
   tfcap export --run RUN --output BASE           write BASE/<version>/, a SavedModel
   tfcap caption --model BASE picture.jpg         caption pictures with it
+  tfcap serve-data                               decode pictures for a training elsewhere
   tfcap bench data --dataset DATASET             how fast each stage is here, and which limits
 
 `tfcap COMMAND --help` explains each command."""
@@ -37,6 +49,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "export": export,
     "caption": caption,
+    "serve-data": serve_data,
     "bench": bench,
 }
 

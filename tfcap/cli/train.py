@@ -34,7 +34,7 @@ _OPTIMIZER = (
 )
 _FINE_TUNE = {"epochs": "fine_tune_epochs", "learning_rate": "fine_tune_rate"}
 _AUGMENT = ("flip", "crop", "colour")
-_EXECUTION = ("encoder_on", "devices", "save_every", "skip_corrupt")
+_EXECUTION = ("encoder_on", "devices", "save_every", "skip_corrupt", "data_service")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,12 +128,20 @@ def _add_augmentation(group) -> None:
 
 def _add_decoder(group) -> None:
     add = group.add_argument
-    add("--decoder", metavar="NAME", help="lstm_attention or transformer (default: lstm_attention)")
-    add("--units", type=int, help="width of the LSTM and the attention (default: 512)")
+    add(
+        "--decoder",
+        metavar="NAME",
+        help="lstm_attention, merge or transformer (default: the first)",
+    )
+    add("--units", type=int, help="width of the layers (default: 512); of other decoders 256")
     add("--embedding", type=int, help="width of the word vectors (default: 256)")
     add("--layers", type=int, help="of a transformer (default: 2)")
     add("--heads", type=int, help="of the attention (default: 4; transformer: 2)")
-    add("--dropout", type=float, help="share of features and outputs dropped (default: 0.5)")
+    add(
+        "--dropout",
+        type=float,
+        help="share of features and outputs dropped (default: 0.5; merge: 0.3)",
+    )
     add("--embedding-dropout", type=float, help="share of word vectors dropped (default: 0.3)")
     add("--max-words", type=int, help="longest caption (default: 20)")
 
@@ -159,6 +167,11 @@ def _add_execution(group) -> None:
         action="store_true",
         default=None,
         help="step over damaged records, and count them",
+    )
+    add(
+        "--data-service",
+        metavar="HOST:PORT",
+        help="have the processes of `tfcap serve-data` decode the pictures; '' is none",
     )
 
 

@@ -11,10 +11,33 @@ may not be full. So only with one worker does an interrupted run go on exactly w
 worker that dies takes along what it was decoding; the rest of the epoch comes from the others.
 """
 
+import socket
+
 import tensorflow as tf
+
+from records.errors import UserError
 
 _SERVICE = tf.data.experimental.service
 PROTOCOL = "grpc"
+ANSWER_SECONDS = 10.0
+
+
+def check_service(address: str) -> None:
+    """Find that something answers at an address: TensorFlow would try for an hour.
+
+    Args:
+        address: host:port of the dispatcher.
+
+    Raises:
+        UserError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"no tf.data service at {address!r} ({error}): give HOST:PORT of `tfcap serve-data`"
+        ) from None
 
 
 def distributed(dataset: tf.data.Dataset, address: str, job: str) -> tf.data.Dataset:
@@ -45,7 +68,15 @@ def start_dispatcher(port: int = 0) -> _SERVICE.DispatchServer:
     """Start the one process that hands out the work; port 0 takes any that is free.
 
     The work of a dispatcher that dies is lost, and the epoch under way with it.
+
+    Raises:
+        UserError: another program has the port.
     """
+    try:
+        # TensorFlow would share the port with whoever has it, and get some of the calls.
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        raise UserError(f"port {port} cannot be had ({error.strerror}): choose another") from None
     return _SERVICE.DispatchServer(_SERVICE.DispatcherConfig(port=port, protocol=PROTOCOL))
 
 

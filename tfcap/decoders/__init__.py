@@ -2,6 +2,7 @@
 
 from tfcap.decoders.base import Decoder, DecoderSpec
 from tfcap.decoders.lstm_attention import LSTMAttentionSpec
+from tfcap.decoders.merge import MergeSpec
 from tfcap.decoders.registry import DECODERS, build_decoder, decoder_spec_from_dict
 from tfcap.decoders.transformer import TransformerSpec
 
@@ -10,6 +11,7 @@ __all__ = [
     "Decoder",
     "DecoderSpec",
     "LSTMAttentionSpec",
+    "MergeSpec",
     "TransformerSpec",
     "build_decoder",
     "decoder_spec_from_dict",

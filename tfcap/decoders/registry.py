@@ -2,10 +2,12 @@
 
 from tfcap.decoders.base import Decoder, DecoderSpec
 from tfcap.decoders.lstm_attention import LSTMAttentionDecoder, LSTMAttentionSpec
+from tfcap.decoders.merge import MergeDecoder, MergeSpec
 from tfcap.decoders.transformer import TransformerDecoder, TransformerSpec
 
 DECODERS: dict[str, tuple[type[DecoderSpec], type[Decoder]]] = {
     "lstm_attention": (LSTMAttentionSpec, LSTMAttentionDecoder),
+    "merge": (MergeSpec, MergeDecoder),
     "transformer": (TransformerSpec, TransformerDecoder),
 }
 

@@ -1,6 +1,7 @@
 """Where the encoder runs: in the input pipeline, in the training step, or once and for all."""
 
 import dataclasses
+from collections.abc import Callable
 
 from records.errors import UserError
 from tfcap.augment import AugmentSpec
@@ -39,17 +40,16 @@ class CacheCost:
 
 
 def choose_placement(
-    wanted: str, *, gpus: int, fine_tunes: bool, epochs: int, augment: AugmentSpec, cost: CacheCost
+    wanted: str, *, gpus: int, epochs: int, augment: AugmentSpec, cost: Callable[[], CacheCost]
 ) -> Placement:
     """Choose where the encoder runs.
 
     Args:
         wanted: one of `PLACEMENTS`.
         gpus: that training runs on.
-        fine_tunes: whether the encoder is trained too, in the epochs that this is for.
         epochs: that are to be trained.
         augment: how pictures are varied.
-        cost: of the feature cache.
+        cost: of the feature cache; asked for only where it decides.
 
     Raises:
         UserError: `wanted` is none of `PLACEMENTS`.
@@ -58,13 +58,11 @@ def choose_placement(
         raise UserError(
             f"unknown place {wanted!r} for the encoder: choose one of {', '.join(PLACEMENTS)}"
         )
-    if fine_tunes:
-        return Placement("device", "the encoder is fine-tuned, so every step runs it anew.")
     if wanted != "auto":
         return Placement(wanted, "you asked for it.")
     if gpus:
         return Placement("device", "a GPU encodes faster than the CPU that would feed it.")
-    return _choose_on_cpu(epochs, augment, cost)
+    return _choose_on_cpu(epochs, augment, cost())
 
 
 def _choose_on_cpu(epochs: int, augment: AugmentSpec, cost: CacheCost) -> Placement:

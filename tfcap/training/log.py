@@ -29,9 +29,9 @@ class EpochBar:
     def __exit__(self, *exception) -> None:
         self._bar.close()
 
-    def update(self, pictures: int) -> None:
-        """Count the pictures of a step."""
-        self._bar.update(pictures)
+    def update(self, seen: int) -> None:
+        """Show how many pictures of the epoch were trained on, on all hosts."""
+        self._bar.update(seen - self._bar.n)
 
     def show_loss(self, loss: float) -> None:
         """Show the mean loss of the epoch so far."""

@@ -21,15 +21,16 @@ from tfcap import runs
 from tfcap.captioner import build_captioner
 from tfcap.config import RunConfig
 from tfcap.data import Corrupt
+from tfcap.data.service import check_service
 from tfcap.encoders import save_weights
 from tfcap.encoders.inference import inference_encoder
 from tfcap.evaluation import SplitDecoder, read_references
-from tfcap.features import Placement
+from tfcap.features import FeatureCache, Placement
 from tfcap.metrics import References
 from tfcap.training import log
-from tfcap.training.devices import choose_strategy
+from tfcap.training.devices import Hosts, choose_strategy, lost_hosts_named, meet
 from tfcap.training.schedule import History, best_epoch, fine_tunes, is_over, learning_rates
-from tfcap.training.source import Source, open_caches, place_encoder
+from tfcap.training.source import Encode, Source, open_caches, place_encoder
 from tfcap.training.state import Checkpoints, TrainingState
 from tfcap.training.step import TrainStep
 
@@ -52,12 +53,13 @@ def train(config: RunConfig, manifest: Manifest, run: Path) -> list[dict]:
             a record is damaged.
         KeyboardInterrupt: after the state was saved.
     """
-    runs.check(run, config)
+    if Hosts.here().chief:  # others would find it half made
+        runs.check(run, config)
     training = Training(config, manifest, run / runs.ENCODER)
     history = training.open(run)
     while not is_over(history, config.training):
         phase = training.phase(history)
-        with phase.source.damage_named():
+        with phase.source.damage_named(), lost_hosts_named():
             training.train_epoch(phase, history)
             history = training.end_epoch(phase, history)
     return history
@@ -92,12 +94,16 @@ class Training:
             encoder: weights that stand for those of the config, if the file exists.
         """
         self.config, self.manifest, self.spec = config, manifest, config.training
+        self.hosts = Hosts.here()
+        self.strategy = choose_strategy(config.execution.devices, self.hosts)
+        if config.execution.data_service:
+            check_service(config.execution.data_service)
         self.pictures = manifest.records("train")
+        self.hosts.check_batches(self.pictures, self.spec.batch_size)
         self.steps = math.ceil(self.pictures / self.spec.batch_size)
         dataset, model = Path(config.dataset), config.model
         self.references = read_references(manifest.shard_paths(dataset, "val"))  # raw, by key
         self.scorer = References(self.references, config.caption)
-        self.strategy = choose_strategy(config.execution.devices)
         if encoder.exists():
             model = dataclasses.replace(model, encoder_weights=str(encoder))
         vocabulary = Vocabulary.read(dataset / runs.VOCABULARY)
@@ -115,15 +121,17 @@ class Training:
 
     def open(self, run: Path) -> list[dict]:
         """Claim the run directory, and take up its last state; returns the history to there."""
-        runs.claim(run, self.config)
         self.run = run
-        if not (run / runs.ENCODER).exists():
-            dataset = Path(self.config.dataset)
-            shutil.copyfile(dataset / runs.VOCABULARY, run / runs.VOCABULARY)
-            save_weights(self.captioner.encoder, run / runs.ENCODER)
-        self.checkpoints = Checkpoints(self.state, run)
+        if self.hosts.chief:
+            runs.claim(run, self.config)
+            if not (run / runs.ENCODER).exists():
+                dataset = Path(self.config.dataset)
+                shutil.copyfile(dataset / runs.VOCABULARY, run / runs.VOCABULARY)
+                save_weights(self.captioner.encoder, run / runs.ENCODER)
+            self.curves = log.Curves(run / runs.LOGS)
+        meet(self.strategy, self.hosts)
+        self.checkpoints = Checkpoints(self.state, run, writes=self.hosts.chief)
         self.checkpoints.restore()
-        self.curves = log.Curves(run / runs.LOGS)
         return runs.read_history(run)[: int(self.state.epoch.numpy())]
 
     def phase(self, history: History) -> Phase:
@@ -137,13 +145,20 @@ class Training:
         """Prepare a phase whose pictures are encoded in a given place."""
         config, captioner = self.config, self.captioner
         encode = self._live_encoder if tunes else self.encode
-        cached = placement.where == "cache"
-        caches = open_caches(config, self.manifest, captioner, encode) if cached else {}
+        caches = self._caches(encode) if placement.where == "cache" else {}
+        corrupt = Corrupt() if config.execution.skip_corrupt else None
         parts = (config, self.manifest, captioner, placement, encode, caches)
-        source = Source(*parts, Corrupt() if config.execution.skip_corrupt else None)
+        source = Source(*parts, corrupt, self.hosts)
         parts = (captioner, self.state, self.spec, self.strategy)
-        step = TrainStep(*parts, encode, source.spec, tunes)
+        step = TrainStep(*parts, encode, source.spec, tunes, self.hosts.hosts)
         return Phase(tunes, source, step, SplitDecoder(captioner, encode))
+
+    def _caches(self, encode: Encode) -> dict[str, FeatureCache]:
+        """Return the stored features; of several hosts, one writes them while the others wait."""
+        arguments = (self.config, self.manifest, self.captioner, encode)
+        caches = open_caches(*arguments) if self.hosts.chief else {}
+        meet(self.strategy, self.hosts)
+        return caches or open_caches(*arguments)
 
     def train_epoch(self, phase: Phase, history: History) -> None:
         """Train on the rest of the epoch under way."""
@@ -157,7 +172,7 @@ class Training:
                     rates = learning_rates(spec, history, done, self.steps)
                     loss = phase.step(batch, epoch * self.steps + done, rates)
                     done += 1
-                    bar.update(len(batch["key"]))
+                    bar.update(min(done * spec.batch_size, self.pictures))
                     if done % log.EVERY == 0:
                         bar.show_loss(self.state.mean_loss())
                         self._note(epoch * self.steps + done, loss, rates)
@@ -170,7 +185,17 @@ class Training:
             tqdm.write(f"{corrupt.count} damaged records left out, such as {corrupt.places[0]}")
 
     def end_epoch(self, phase: Phase, history: History) -> list[dict]:
-        """Validate, keep the weights if no epoch was better, and save; returns the new history."""
+        """End an epoch; returns the history, which all hosts have from the chief."""
+        if self.hosts.chief:
+            self._judge(phase, history)
+        meet(self.strategy, self.hosts)
+        # Last: a run that is killed before this takes the epoch up again.
+        self.state.end_epoch()
+        self.checkpoints.save()
+        return runs.read_history(self.run)[: len(history) + 1]
+
+    def _judge(self, phase: Phase, history: History) -> None:
+        """Validate, and keep the weights if no epoch was better."""
         epoch, average = len(history), self.state.average
         with average.in_place() if average else contextlib.nullcontext():
             figures = {"epoch": epoch + 1, "loss": self.state.mean_loss()}
@@ -180,10 +205,6 @@ class Training:
                     save_weights(self.captioner.encoder, self.run / runs.ENCODER)
                 save_weights(self.captioner.decoder, self.run / runs.DECODER)
         runs.write_history(self.run, history, best_epoch(history))
-        # Last: a run that is killed before this takes the epoch up again.
-        self.state.end_epoch()
-        self.checkpoints.save()
-        return history
 
     def _validate(self, phase: Phase, epoch: int) -> dict:
         decoded = phase.decoder.decode(phase.source.validation(), len(self.references))
@@ -200,6 +221,8 @@ class Training:
         return figures
 
     def _note(self, step: int, loss: tf.Tensor, rates: tuple[float, float]) -> None:
+        if not self.hosts.chief:
+            return
         rate = self.curves.rate(log.EVERY * self.spec.batch_size)
         figures = {"loss": float(loss), "learning_rate": rates[0], "pictures_per_second": rate}
         self.curves.add(step, figures)

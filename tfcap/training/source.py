@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import functools
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tfcap.augment import AugmentSpec
 from tfcap.captioner import Captioner
 from tfcap.config import RunConfig
 from tfcap.data import Corrupt, Order, caption_batches, damage_named, encoded
+from tfcap.data.service import distributed
 from tfcap.features import (
     CacheCost,
     FeatureCache,
@@ -26,6 +29,7 @@ from tfcap.features import (
     identify_encoder,
 )
 from tfcap.features.spec import is_drawn
+from tfcap.training.devices import Hosts
 
 SPLITS = ("train", "val")
 Encode = Callable[[tf.Tensor], tf.Tensor]
@@ -43,6 +47,7 @@ class Source:
         encode: uint8 [B, S, S, 3] to float32 [B, h, w, C].
         caches: the stored features of each split, where pictures are encoded in none.
         corrupt: counts the damaged records that are stepped over; None where they are errors.
+        hosts: that share each batch.
     """
 
     config: RunConfig
@@ -52,6 +57,7 @@ class Source:
     encode: Encode
     caches: dict[str, FeatureCache]
     corrupt: Corrupt | None = None
+    hosts: Hosts = dataclasses.field(default_factory=Hosts)
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -64,7 +70,8 @@ class Source:
     def train(self, epoch: int, step: int = 0) -> tf.data.Dataset:
         """Return the batches of an epoch (counted from 0) from a step of it on."""
         spec = self.config.training
-        order = Order(spec.seed, epoch, skip=step * spec.batch_size, window=spec.window)
+        hosts = dataclasses.asdict(self.hosts)
+        order = Order(spec.seed, epoch, step * spec.batch_size, window=spec.window, **hosts)
         return self._batches("train", order, spec.augment)
 
     def validation(self) -> tf.data.Dataset:
@@ -100,7 +107,9 @@ class Source:
 
     def _pixels(self, split: str, order: Order | None, augment: AugmentSpec | None):
         captioner = self.captioner
-        return caption_batches(
+        # Validation misses no picture, and is too small a part to be worth sending.
+        service = self.config.execution.data_service if order else ""
+        batches = caption_batches(
             self.manifest.shard_paths(Path(self.config.dataset), split),
             captioner.picture,
             captioner.ids,
@@ -108,8 +117,11 @@ class Source:
             self.config.training.batch_size,
             order,
             augment,
-            self.corrupt if order else None,  # validation misses no picture
+            self.corrupt if order else None,
+            in_graph=bool(service),
         )
+        # A job of its own for each pass: one that has ended has no elements left.
+        return distributed(batches, service, f"tfcap-{uuid.uuid4()}") if service else batches
 
 
 def place_encoder(
@@ -120,26 +132,43 @@ def place_encoder(
     Raises:
         UserError: `--encoder-on` is no place, or one that does not go with the recipe.
     """
-    spec, wanted = config.training, config.execution.encoder_on
+    spec, wanted = config.training, _wanted_place(config)
+    if wanted == "auto" and config.execution.data_service:
+        return Placement("device", "a tf.data service decodes the pictures.")
+    if wanted == "auto" and config.execution.skip_corrupt and not gpus:
+        return Placement("pipeline", "damaged records have no features that could be stored.")
+    cost = functools.partial(_cache_cost, config, manifest, captioner)
+    return choose_placement(wanted, gpus=gpus, epochs=spec.epochs, augment=spec.augment, cost=cost)
+
+
+def _wanted_place(config: RunConfig) -> str:
+    """Return `--encoder-on`, or the one place that goes with the recipe."""
+    spec, execution = config.training, config.execution
+    wanted = execution.encoder_on
     if spec.views:
         if wanted not in ("auto", "cache"):
             raise UserError(f"--views {spec.views} are stored features: not on {wanted!r}")
         wanted = "cache"
     elif wanted == "cache" and is_drawn(spec.augment):
         raise UserError("crops and colours are new in every epoch: --views N to store so many")
-    features = feature_specs(config, manifest, captioner)
+    if wanted == "cache":
+        for name in ("data_service", "skip_corrupt"):
+            if getattr(execution, name):
+                flag = "--" + name.replace("_", "-")
+                raise UserError(f"{flag} is of records, stored features read none: leave one out")
+    return wanted
+
+
+def _cache_cost(config: RunConfig, manifest: Manifest, captioner: Captioner) -> CacheCost:
+    features, directory = feature_specs(config, manifest, captioner), cache_directory(config)
     shape = captioner.encoder.output_shape[1:]
-    directory = cache_directory(config)
-    cost = CacheCost(
+    return CacheCost(
         cached=all(find_features(directory, each) for each in features.values()),
         bytes_needed=sum(
             bytes_needed(manifest.records(split) * each.views, shape)
             for split, each in features.items()
         ),
         bytes_free=free_bytes(directory),
-    )
-    return choose_placement(
-        wanted, gpus=gpus, fine_tunes=False, epochs=spec.epochs, augment=spec.augment, cost=cost
     )
 
 

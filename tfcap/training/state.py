@@ -79,7 +79,15 @@ class TrainingState(tf.Module):
 class Checkpoints:
     """The checkpoints of a run: only the last is kept."""
 
-    def __init__(self, state: TrainingState, run: Path):
+    def __init__(self, state: TrainingState, run: Path, writes: bool = True):
+        """Prepare.
+
+        Args:
+            state: what is to be saved.
+            run: the run directory.
+            writes: whether this host writes them; all that train together read them.
+        """
+        self._writes = writes
         self._directory = run / runs.CHECKPOINTS
         parts = {
             name: part
@@ -95,12 +103,14 @@ class Checkpoints:
         last = self._manager.latest_checkpoint
         if last:
             self._manager.checkpoint.restore(last).assert_consumed()
-            self._sweep(Path(last).name)
+            if self._writes:
+                self._sweep(Path(last).name)
         return bool(last)
 
     def save(self) -> None:
         """Save the state; a kill leaves this one or the one before."""
-        self._manager.save()
+        if self._writes:
+            self._manager.save()
 
     def _sweep(self, last: str) -> None:
         """Delete what a kill between two checkpoints has left of another."""

@@ -26,6 +26,7 @@ class TrainStep:
         encode: Encode,
         pictures: tf.TensorSpec,
         fine_tunes: bool = False,
+        hosts: int = 1,
     ):
         """Prepare.
 
@@ -37,9 +38,10 @@ class TrainStep:
             encode: uint8 [B, S, S, 3] to float32 [B, h, w, C], for batches that hold pixels.
             pictures: shape and type of a batch's `image` or `features`.
             fine_tunes: whether the encoder is trained too; batches must hold pixels then.
+            hosts: that share the strategy's devices equally.
         """
         self._captioner, self._state, self._spec = captioner, state, spec
-        self._strategy = strategy
+        self._strategy, self._hosts = strategy, hosts
         self._encode = encode if pictures.dtype == tf.uint8 else tf.identity
         self._parts = [(state.optimizer, state.decoder_weights)]
         if fine_tunes:
@@ -54,7 +56,7 @@ class TrainStep:
         """Make a step.
 
         Args:
-            batch: of `tfcap.data`, of all devices together.
+            batch: of `tfcap.data`, of all devices of this host together.
             number: of the step in the whole training, counted from 0.
             rates: learning rates of decoder and encoder.
 
@@ -82,8 +84,11 @@ class TrainStep:
     def _replica_step(self, pictures, inputs, targets, number):
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group
-        replicas = self._strategy.num_replicas_in_sync
-        pictures, inputs, targets = share_of((pictures, inputs, targets), replica, replicas)
+        # Replicas are numbered host by host, and a host's batch is for its own alone.
+        replicas = self._strategy.num_replicas_in_sync // self._hosts
+        pictures, inputs, targets = share_of(
+            (pictures, inputs, targets), replica % replicas, replicas
+        )
         mine = tf.cast(tf.math.count_nonzero(targets != PAD_ID), tf.float32)
         words = context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
         weights = [weight.value for _, part in self._parts for weight in part]

@@ -12,10 +12,9 @@ NOTHING = CacheCost(cached=False, bytes_needed=10**9, bytes_free=10**10)
 STORED = dataclasses.replace(NOTHING, cached=True)
 USUAL = {
     "gpus": 0,
-    "fine_tunes": False,
     "epochs": 13,
     "augment": AugmentSpec(),
-    "cost": NOTHING,
+    "cost": lambda: NOTHING,
 }
 
 
@@ -25,13 +24,16 @@ USUAL = {
         ({}, "cache", "2 times instead of 13, for 1,000,000,000 bytes"),
         ({"augment": AugmentSpec(flip=False), "epochs": 2}, "cache", "1 times instead of 2"),
         ({"epochs": 2}, "pipeline", "2 epochs encode no picture more often than the 2 views"),
-        ({"epochs": 1, "cost": STORED}, "cache", "stored already"),
-        ({"cost": CacheCost(False, 11, 10)}, "pipeline", "take 11 bytes of disk where 10 are free"),
-        ({"cost": CacheCost(True, 11, 10)}, "cache", "stored already"),
+        ({"epochs": 1, "cost": lambda: STORED}, "cache", "stored already"),
+        (
+            {"cost": lambda: CacheCost(False, 11, 10)},
+            "pipeline",
+            "take 11 bytes of disk where 10 are free",
+        ),
+        ({"cost": lambda: CacheCost(True, 11, 10)}, "cache", "stored already"),
         ({"augment": AugmentSpec(crop=0.3)}, "pipeline", "crops and colours"),
         ({"augment": AugmentSpec(colour=0.3)}, "pipeline", "crops and colours"),
-        ({"gpus": 1, "cost": STORED}, "device", "GPU"),
-        ({"fine_tunes": True, "cost": STORED}, "device", "fine-tuned"),
+        ({"gpus": 1, "cost": lambda: STORED}, "device", "GPU"),
     ],
 )
 def test_auto_chooses_by_device_epochs_augmentation_and_disk(changes, where, why):
@@ -43,13 +45,9 @@ def test_auto_chooses_by_device_epochs_augmentation_and_disk(changes, where, why
 
 @pytest.mark.parametrize("wanted", ["pipeline", "device", "cache"])
 @pytest.mark.parametrize("gpus", [0, 1])
-def test_what_is_asked_for_is_done(wanted, gpus):
-    assert choose_placement(wanted, **{**USUAL, "gpus": gpus}).where == wanted
-
-
-@pytest.mark.parametrize("wanted", ["pipeline", "cache"])
-def test_an_encoder_that_changes_is_run_in_every_step_whatever_is_asked_for(wanted):
-    assert choose_placement(wanted, **{**USUAL, "fine_tunes": True}).where == "device"
+def test_what_is_asked_for_is_done_and_no_stored_features_are_looked_for(wanted, gpus):
+    arguments = {**USUAL, "gpus": gpus, "cost": lambda: pytest.fail("looked for features")}
+    assert choose_placement(wanted, **arguments).where == wanted
 
 
 def test_an_unknown_place_is_refused_by_name():
