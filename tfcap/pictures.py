@@ -90,5 +90,8 @@ def squash(pixels: tf.Tensor, spec: PictureSpec) -> tf.Tensor:
         scaled = tf.image.resize(pixels, square, method="bilinear", antialias=True)
         return tf.saturate_cast(tf.round(scaled), tf.uint8)
 
-    is_square = tf.reduce_all(tf.shape(pixels)[:2] == square)
-    return tf.ensure_shape(tf.cond(is_square, lambda: pixels, resized), [*square, 3])
+    # Few operations: beside the decoding of a picture that is square already, each of them counts.
+    shape = [*square, 3]
+    squashed = tf.cond(tf.reduce_all(tf.shape(pixels) == shape), lambda: pixels, resized)
+    squashed.set_shape(shape)
+    return squashed

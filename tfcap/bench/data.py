@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tfcap.bench.measure import Figures, alternate, paced, ratios
-from tfcap.bench.sample import ORDER, Sample
+from tfcap.bench.sample import Sample
 from tfcap.bench.stages import implied_rate, limiting
 from tfcap.data import caption_batches, encoded, read_records
 from tfcap.data.batches import decoded_batches, parse_captions
@@ -80,7 +80,7 @@ def _record_stages(sample: Sample, batch_size: int) -> dict[str, Callable[[], fl
     records = rows((tf.range(count, dtype=tf.int64), sample.serialized))
     batches = rows(sample.serialized).batch(batch_size)
     stages = {
-        "read by index": read_records(sample.shards, ORDER).take(count).batch(BLOCK),
+        "read by index": read_records(sample.shards, sample.order).batch(BLOCK),
         "read in order": read_records(sample.shards).take(count).batch(BLOCK),
         "parse": batches.map(
             lambda serialized: parse_captions(serialized, ids, MAX_WORDS),
@@ -145,7 +145,7 @@ def _to_device(batch):
 def _streaming(sample: Sample, encode: Encode, batch_size: int) -> Callable[[], float]:
     steps = sample.pictures // batch_size
     batches = caption_batches(
-        sample.shards, sample.manifest.picture, sample.ids, MAX_WORDS, batch_size, ORDER
+        sample.shards, sample.manifest.picture, sample.ids, MAX_WORDS, batch_size, sample.order
     )
     features = encoded(batches.take(steps), encode)
     return paced(steps * batch_size, lambda: drain(features))

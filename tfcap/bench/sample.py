@@ -17,17 +17,20 @@ _PARTS = {
     "caption/text": tf.io.RaggedFeature(tf.string),
 }
 SPLIT = "train"
-ORDER = Order(seed=1, epoch=0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """The first records of the training split in the order of an epoch.
+    """The last records of the training split in the order of an epoch.
+
+    The last, so that reading them ends with them: what is read ahead of the first ones, and thrown
+    away, would count.
 
     Attributes:
         directory: of the dataset.
         manifest: of the dataset.
         shards: TFRecord files of the whole split.
+        order: of an epoch, which leaves out all others.
         vocabulary: its words.
         serialized: string [n], the records as they are stored.
         jpegs: string [n], their pictures.
@@ -38,6 +41,7 @@ class Sample:
     directory: Path
     manifest: Manifest
     shards: Sequence[Path]
+    order: Order
     vocabulary: Vocabulary
     serialized: tf.Tensor
     jpegs: tf.Tensor
@@ -64,8 +68,8 @@ def load_sample(directory: Path, pictures: int) -> Sample:
     manifest = load_manifest(directory)
     shards = manifest.shard_paths(directory, SPLIT)
     with damage_named(directory):
-        records = read_records(shards, ORDER).take(pictures)
-        serialized = tf.stack([record for _, record in records])
+        order = Order(seed=1, epoch=0, skip=max(0, manifest.records(SPLIT) - pictures))
+        serialized = tf.stack([record for _, record in read_records(shards, order)])
     parsed = tf.io.parse_example(serialized, _PARTS)
     jpegs = parsed["image/encoded"]
     side = manifest.picture.size
@@ -74,6 +78,7 @@ def load_sample(directory: Path, pictures: int) -> Sample:
         directory=directory,
         manifest=manifest,
         shards=shards,
+        order=order,
         vocabulary=Vocabulary.read(directory / VOCABULARY),
         serialized=serialized,
         jpegs=jpegs,
