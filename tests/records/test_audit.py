@@ -6,13 +6,14 @@ import json
 import random
 
 import pytest
+from by_hand import make_manifest, write_shard
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance
 
 from records.audit import Audit, Degeneracy, Likeness, audit_dataset
-from records.captions import CaptionSpec, clean_caption
+from records.captions import clean_caption
 from records.errors import UserError
-from records.example import PictureRecord, encode_example
-from records.manifest import MANIFEST, Manifest, ShardInfo, SourceInfo, SplitInfo, Statistics
+from records.example import PictureRecord
+from records.manifest import MANIFEST
 from records.pictures import PictureSpec
 from records.shards import ShardName
 from records.tfrecord import CorruptRecord, write_records
@@ -38,36 +39,19 @@ def jpeg(image, quality=90, **options):
     return buffer.getvalue()
 
 
-def payload(key, picture, captions=CAPTIONS, source=None):
+def record(key, picture, captions=CAPTIONS, source=None):
     digest = hashlib.sha256(source or picture).hexdigest()
     cleaned = tuple(map(clean_caption, captions))
-    record = PictureRecord(picture, 1, 1, key, key, digest, tuple(captions), cleaned)
-    return encode_example(record)
+    return PictureRecord(picture, 1, 1, key, key, digest, tuple(captions), cleaned)
 
 
 def write_dataset(directory, **splits):
-    """Write a dataset of one shard per split, of these payloads."""
-    infos = {}
-    for split, payloads in splits.items():
-        path = directory / str(ShardName("tiny", split, 0, 1))
-        with path.open("wb") as file:
-            written = write_records(file, payloads)
-        shard = ShardInfo(
-            path.name, written.records, 0, written.bytes, written.sha256, index_sha256="0" * 64
-        )
-        infos[split] = SplitInfo((shard,))
-    manifest = Manifest(
-        name="tiny",
-        picture=PictureSpec(max_pixels=1_000_000),
-        caption=CaptionSpec(),
-        vocabulary_size=4,
-        vocabulary_sha256="0" * 64,
-        split_infos=infos,
-        source=SourceInfo(0, 0, "0" * 64, 0),
-        rejected=0,
-        dead_letters={},
-        statistics=Statistics({}, 0.0, 0),
-    )
+    """Write a dataset of one shard per split, of these records."""
+    shards = {
+        split: [write_shard(directory, ShardName("tiny", split, 0, 1), records)]
+        for split, records in splits.items()
+    }
+    manifest = make_manifest(shards, picture=PictureSpec(max_pixels=1_000_000))
     (directory / MANIFEST).write_text(manifest.to_json())
     return directory
 
@@ -77,7 +61,7 @@ def found(pairs):
 
 
 def pair_of(directory, one, other) -> Audit:
-    write_dataset(directory, train=[payload("a.jpg", one)], val=[payload("b.jpg", other)])
+    write_dataset(directory, train=[record("a.jpg", one)], val=[record("b.jpg", other)])
     return audit_dataset(directory)
 
 
@@ -86,15 +70,15 @@ def test_planted_leaks_are_told_by_their_strongest_likeness_leaks_first(tmp_path
     write_dataset(
         tmp_path,
         train=[
-            payload("a.jpg", picture),
-            payload("c.jpg", other),
-            payload("d.jpg", other),
-            payload("e.jpg", jpeg(drawn(3))),
+            record("a.jpg", picture),
+            record("c.jpg", other),
+            record("d.jpg", other),
+            record("e.jpg", jpeg(drawn(3))),
         ],
         val=[
-            payload("z.jpg", picture),
-            payload("y.jpg", other, source=b"the same pixels in another file"),
-            payload("x.jpg", jpeg(drawn(3), quality=40)),
+            record("z.jpg", picture),
+            record("y.jpg", other, source=b"the same pixels in another file"),
+            record("x.jpg", jpeg(drawn(3), quality=40)),
         ],
     )
     audit = audit_dataset(tmp_path)
@@ -115,8 +99,8 @@ def test_every_picture_of_a_group_that_leaks_is_in_a_leak_and_no_square_of_pairs
     train, val = [f"t{n}.jpg" for n in range(9)], [f"v{n}.jpg" for n in range(9)]
     write_dataset(
         tmp_path,
-        train=[payload(key, picture) for key in train],
-        val=[payload(key, picture) for key in val],
+        train=[record(key, picture) for key in train],
+        val=[record(key, picture) for key in val],
     )
     audit = audit_dataset(tmp_path)
     assert {key for pair in audit.leaks for key in pair.keys} == {*train, *val}
@@ -155,7 +139,7 @@ def test_different_pictures_are_no_duplicates(tmp_path):
         horizons.append(image)
     pictures = [*map(drawn, range(40)), *slopes, *horizons]
     write_dataset(
-        tmp_path, train=[payload(f"{n}.jpg", jpeg(image)) for n, image in enumerate(pictures)]
+        tmp_path, train=[record(f"{n}.jpg", jpeg(image)) for n, image in enumerate(pictures)]
     )
     assert audit_dataset(tmp_path).duplicates == ()
 
@@ -165,15 +149,15 @@ def test_captions_in_several_splits(tmp_path):
     write_dataset(
         tmp_path,
         train=[
-            payload("a.jpg", picture[0], ("A dog runs .", "The cat sits down")),
-            payload("b.jpg", picture[1], ("a DOG runs!", "Only here is this")),
-            payload("c.jpg", picture[2], ("the cat sits down", "a dog runs")),
-            payload("silent.jpg", picture[5], ()),
+            record("a.jpg", picture[0], ("A dog runs .", "The cat sits down")),
+            record("b.jpg", picture[1], ("a DOG runs!", "Only here is this")),
+            record("c.jpg", picture[2], ("the cat sits down", "a dog runs")),
+            record("silent.jpg", picture[5], ()),
         ],
         val=[
-            payload("d.jpg", picture[3], ("The cat sits down .", "A dog runs")),
-            payload("e.jpg", picture[4], ("A dog runs", "Nowhere else said")),
-            payload("mute.jpg", picture[6], ()),
+            record("d.jpg", picture[3], ("The cat sits down .", "A dog runs")),
+            record("e.jpg", picture[4], ("A dog runs", "Nowhere else said")),
+            record("mute.jpg", picture[6], ()),
         ],
     )
     audit = audit_dataset(tmp_path)
@@ -191,7 +175,7 @@ def test_captions_in_several_splits(tmp_path):
 
 def test_degenerate_captions_are_told_as_they_were_written(tmp_path):
     captions = ("broken image", "Dog, dog; DOG!", "A cat sits .", "a cat sits", "Four fine words .")
-    write_dataset(tmp_path, train=[payload("a.jpg", jpeg(drawn(1)), captions)])
+    write_dataset(tmp_path, train=[record("a.jpg", jpeg(drawn(1)), captions)])
     degenerate = audit_dataset(tmp_path).degenerate_captions
     assert [(each.kind, each.caption) for each in degenerate] == [
         (Degeneracy.SHORT, "broken image"),
@@ -202,10 +186,10 @@ def test_degenerate_captions_are_told_as_they_were_written(tmp_path):
 
 
 def test_the_audit_is_the_same_in_any_order_and_survives_json(tmp_path):
-    payloads = [payload(f"{n}.jpg", jpeg(drawn(n % 4, (160, 120 - n)))) for n in range(12)]
+    records = [record(f"{n}.jpg", jpeg(drawn(n % 4, (160, 120 - n)))) for n in range(12)]
     for name, step in (("forth", 1), ("back", -1)):
         (tmp_path / name).mkdir()
-        write_dataset(tmp_path / name, train=payloads[:6][::step], val=payloads[6:][::step])
+        write_dataset(tmp_path / name, train=records[:6][::step], val=records[6:][::step])
     seen = []
     forth = audit_dataset(tmp_path / "forth", progress=seen.append).to_dict()
     back = audit_dataset(tmp_path / "back").to_dict()
@@ -217,7 +201,7 @@ def test_the_audit_is_the_same_in_any_order_and_survives_json(tmp_path):
 
 
 def test_a_damaged_record_is_named(tmp_path):
-    write_dataset(tmp_path, train=[payload("a.jpg", jpeg(drawn(1))), payload("b.jpg", b"")])
+    write_dataset(tmp_path, train=[record("a.jpg", jpeg(drawn(1))), record("b.jpg", b"")])
     path = next(tmp_path.glob("*tfrecord*"))
     with pytest.raises(CorruptRecord, match=r"record 1 at byte \d+: its picture does not decode"):
         audit_dataset(tmp_path)
@@ -226,13 +210,14 @@ def test_a_damaged_record_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(CorruptRecord, match="record 0 at byte 0: payload checksum differs"):
         audit_dataset(tmp_path)
-    write_dataset(tmp_path, train=[b"not an example"])
+    with path.open("wb") as file:
+        write_records(file, [b"not an example"])
     with pytest.raises(CorruptRecord, match="record 0 at byte 0: is no picture record"):
         audit_dataset(tmp_path)
 
 
 def test_a_hostile_picture_is_not_decoded(tmp_path):
-    write_dataset(tmp_path, train=[payload("a.jpg", jpeg(Image.new("L", (1001, 1000))))])
+    write_dataset(tmp_path, train=[record("a.jpg", jpeg(Image.new("L", (1001, 1000))))])
     with pytest.raises(CorruptRecord, match="1001000 pixels, more than 1000000"):
         audit_dataset(tmp_path)
 
@@ -257,7 +242,7 @@ def test_the_duplicates_of_flickr8k_and_none_among_others(tmp_path, shared):
     images = shared / "flickr8k" / "Images"
     known = {key for pair in (*MOMENTS, TWICE) for key in pair}
     keys = known.union(sorted(path.name for path in images.glob("*.jpg"))[::60])
-    write_dataset(tmp_path, train=[payload(key, (images / key).read_bytes()) for key in keys])
+    write_dataset(tmp_path, train=[record(key, (images / key).read_bytes()) for key in keys])
     duplicates = audit_dataset(tmp_path).duplicates
     assert {pair.keys for pair in duplicates if pair.kind == Likeness.NEAR} == MOMENTS
     assert [pair.keys for pair in duplicates if pair.kind == Likeness.BYTES] == [TWICE]

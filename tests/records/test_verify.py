@@ -5,18 +5,17 @@ import hashlib
 import json
 
 import pytest
+from by_hand import make_manifest, write_shard
 
 from records.captions import CaptionSpec
 from records.dead_letters import DeadLetter, Reason, dead_letter_lines
 from records.errors import UserError
-from records.example import PictureRecord, encode_example
+from records.example import PictureRecord
 from records.index import decode_index, encode_index
 from records.manifest import (
     DEAD_LETTERS,
     MANIFEST,
     VOCABULARY,
-    Manifest,
-    ShardInfo,
     SourceInfo,
     SplitInfo,
     Statistics,
@@ -25,30 +24,16 @@ from records.manifest import (
 from records.pictures import PictureSpec
 from records.shards import ShardName, shard_of
 from records.tfds import TFDS_FILES, tfds_files
-from records.tfrecord import frame_record, write_records
+from records.tfrecord import frame_record
 from records.verify import check_files, verify_dataset
 from records.vocabulary import build_vocabulary
 
 KEYS = sorted(f"{number}.jpg" for number in range(12))
 
 
-def payload(key):
+def record(key):
     captions = (f"picture {key}", "a picture")
-    return encode_example(
-        PictureRecord(b"\xff\xd8jpeg", 1, 1, key, key, "0" * 64, captions, captions)
-    )
-
-
-def write_shard(directory, name, keys):
-    path = directory / str(name)
-    with path.open("wb") as file:
-        written = write_records(file, map(payload, keys))
-    index = encode_index(written.offsets)
-    (directory / name.index_file).write_bytes(index)
-    digest = hashlib.sha256(index).hexdigest()
-    return ShardInfo(
-        path.name, written.records, 2 * len(keys), written.bytes, written.sha256, digest
-    )
+    return PictureRecord(b"\xff\xd8jpeg", 1, 1, key, key, "0" * 64, captions, captions)
 
 
 def build_manifest(directory):
@@ -56,22 +41,19 @@ def build_manifest(directory):
         write_shard(
             directory,
             ShardName("tiny", "train", index, 3),
-            [key for key in KEYS if shard_of(key, 3) == index],
+            [record(key) for key in KEYS if shard_of(key, 3) == index],
         )
         for index in range(3)
     ]
-    val = write_shard(directory, ShardName("tiny", "val", 0, 1), ["v.jpg"])
+    val = write_shard(directory, ShardName("tiny", "val", 0, 1), [record("v.jpg")])
     vocabulary = build_vocabulary({"picture": 12, "a": 12}, 5).to_text()
     (directory / VOCABULARY).write_text(vocabulary)
     letters = [DeadLetter(key, Reason.MISSING, "gone") for key in ("x.jpg", "y.jpg")]
     (directory / DEAD_LETTERS).write_text(dead_letter_lines(letters))
-    return Manifest(
-        name="tiny",
-        picture=PictureSpec(),
-        caption=CaptionSpec(),
+    return make_manifest(
+        {"val": [val], "train": shards},
         vocabulary_size=6,
         vocabulary_sha256=hashlib.sha256(vocabulary.encode()).hexdigest(),
-        split_infos={"val": SplitInfo((val,)), "train": SplitInfo(tuple(shards))},
         source=SourceInfo(15, 30, "2" * 64, 1),
         rejected=2,
         dead_letters={"missing": 2},
@@ -280,7 +262,7 @@ def test_record_in_the_wrong_shard(dataset):
     manifest = load_manifest(dataset)
     first, *rest = manifest.split("train").shards
     intruder = next(key for key in KEYS if shard_of(key, 3) != 0)
-    info = write_shard(dataset, ShardName.parse(first.file), [intruder])
+    info = write_shard(dataset, ShardName.parse(first.file), [record(intruder)])
     splits = dict(manifest.split_infos) | {"train": SplitInfo((info, *rest))}
     changed = dataclasses.replace(manifest, split_infos=splits)
     for file, text in ({MANIFEST: changed.to_json()} | tfds_files(changed)).items():

@@ -16,6 +16,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from by_hand import make_manifest, write_shard
 from PIL import Image
 
 from records.audit import (
@@ -26,24 +27,19 @@ from records.audit import (
     PicturePair,
     SharedCaption,
 )
-from records.captions import CaptionSpec, clean_caption
+from records.captions import clean_caption
 from records.dead_letters import DeadLetter, Reason, dead_letter_lines
 from records.errors import UserError
-from records.example import PictureRecord, encode_example
-from records.index import encode_index
+from records.example import PictureRecord
 from records.manifest import (
     DEAD_LETTERS,
     MANIFEST,
     VOCABULARY,
-    Manifest,
-    ShardInfo,
     SourceInfo,
-    SplitInfo,
     Statistics,
 )
-from records.pictures import PictureSpec
 from records.shards import ShardName
-from records.tfrecord import CorruptRecord, write_records
+from records.tfrecord import CorruptRecord
 from records.vocabulary import build_vocabulary
 
 pytest.importorskip("jinja2", reason="the card needs the extra `report`")
@@ -75,31 +71,20 @@ def make_record(key, number=0, captions=CAPTIONS, size=(48, 36), encoded=None):
 def write_dataset(directory, splits, letters=()):
     """Write a dataset of one shard a split; returns its manifest."""
     directory.mkdir(exist_ok=True)
-    infos, words = {}, Counter()
+    shards, words = {}, Counter()
     for split, records in splits.items():
-        name = ShardName("tiny", split, 0, 1)
         ordered = sorted(records, key=lambda record: record.filename)
-        with (directory / str(name)).open("wb") as file:
-            written = write_records(file, map(encode_example, ordered))
-        index = encode_index(written.offsets)
-        (directory / name.index_file).write_bytes(index)
+        shards[split] = [write_shard(directory, ShardName("tiny", split, 0, 1), ordered)]
         captions = [caption for record in records for caption in record.captions]
         words.update(word for caption in captions for word in caption.split())
-        hashes = written.sha256, hashlib.sha256(index).hexdigest()
-        infos[split] = SplitInfo(
-            (ShardInfo(str(name), len(records), len(captions), written.bytes, *hashes),)
-        )
     vocabulary = build_vocabulary(words, 5)
     text = vocabulary.to_text()
     (directory / VOCABULARY).write_text(text)
     (directory / DEAD_LETTERS).write_text(dead_letter_lines(letters))
-    manifest = Manifest(
-        name="tiny",
-        picture=PictureSpec(),
-        caption=CaptionSpec(),
+    manifest = make_manifest(
+        shards,
         vocabulary_size=len(vocabulary),
         vocabulary_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        split_infos=infos,
         source=SourceInfo(20, 60, "0" * 64, 3),
         rejected=len(letters),
         dead_letters=Counter(letter.reason.value for letter in letters),

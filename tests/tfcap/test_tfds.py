@@ -1,30 +1,23 @@
 """Others read the records: TensorFlow Datasets, and the lines of README.md."""
 
-import hashlib
 import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from by_hand import make_manifest, write_shard
 from PIL import Image
 
-from records.captions import CaptionSpec
-from records.example import PictureRecord, encode_example
-from records.index import encode_index
+from records.example import PictureRecord
 from records.manifest import (
     MANIFEST,
-    Manifest,
-    ShardInfo,
     SourceInfo,
-    SplitInfo,
     Statistics,
     load_manifest,
 )
-from records.pictures import PictureSpec
 from records.shards import ShardName, shard_of
 from records.tfds import tfds_files
-from records.tfrecord import write_records
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 SPLITS = {"train": 5, "val": 1, "test": 2}  # shards; of those of "train", some are empty
@@ -40,21 +33,6 @@ def make_records(split, jpeg):
         yield PictureRecord(encoded, 48 + number, 64, key, key, "0" * 64, raw, cleaned)
 
 
-def write_shard(directory, name, records):
-    with (directory / str(name)).open("wb") as file:
-        written = write_records(file, map(encode_example, records))
-    index = encode_index(written.offsets)
-    (directory / name.index_file).write_bytes(index)
-    return ShardInfo(
-        file=str(name),
-        records=written.records,
-        captions=sum(len(record.captions) for record in records),
-        bytes=written.bytes,
-        sha256=written.sha256,
-        index_sha256=hashlib.sha256(index).hexdigest(),
-    )
-
-
 @pytest.fixture(scope="module")
 def records(jpeg):
     return {split: list(make_records(split, jpeg)) for split in SPLITS}
@@ -65,9 +43,9 @@ def dataset(tmp_path_factory, records):
     """Several splits: with empty shards, of one shard, and without a record."""
     directory = tmp_path_factory.mktemp("home") / "records" / "flickr8k"
     directory.mkdir(parents=True)
-    split_infos = {}
+    split_shards = {}
     for split, count in SPLITS.items():
-        shards = [
+        split_shards[split] = [
             write_shard(
                 directory,
                 ShardName("flickr8k", split, index, count),
@@ -75,17 +53,10 @@ def dataset(tmp_path_factory, records):
             )
             for index in range(count)
         ]
-        split_infos[split] = SplitInfo(tuple(shards))
-    manifest = Manifest(
+    manifest = make_manifest(
+        split_shards,
         name="flickr8k",
-        picture=PictureSpec(),
-        caption=CaptionSpec(),
-        vocabulary_size=4,
-        vocabulary_sha256="0" * 64,
-        split_infos=split_infos,
         source=SourceInfo(7, 9, "0" * 64, 0),
-        rejected=0,
-        dead_letters={},
         statistics=Statistics({}, 2.0, 2),
     )
     for file, text in {MANIFEST: manifest.to_json(), **tfds_files(manifest)}.items():

@@ -1,19 +1,16 @@
 """A dataset small enough for a test, built without Beam, and an encoder that costs nothing."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from by_hand import make_manifest, write_shard
 
-from records.captions import CaptionSpec
-from records.example import PictureRecord, encode_example
-from records.index import encode_index
-from records.manifest import Manifest, ShardInfo, SourceInfo, SplitInfo, Statistics
+from records.example import PictureRecord
+from records.manifest import Manifest
 from records.pictures import PictureSpec
 from records.shards import ShardName
-from records.tfrecord import write_records
 from tfcap.augment import AugmentSpec
 from tfcap.features import EncoderIdentity, FeatureSpec
 
@@ -50,19 +47,7 @@ def dataset(tmp_path_factory, jpeg) -> Dataset:
         records = [picture_record(jpeg, number) for number in range(first, first + count)]
         infos.append(write_shard(directory, name, records))
         first += count
-    manifest = Manifest(
-        name="tiny",
-        picture=PictureSpec(size=64),
-        caption=CaptionSpec(),
-        vocabulary_size=0,
-        vocabulary_sha256="",
-        split_infos={"train": SplitInfo(tuple(infos))},
-        source=SourceInfo(sum(SHARDS), 0, "", 0),
-        rejected=0,
-        dead_letters={},
-        statistics=Statistics({}, 0.0, 0),
-    )
-    return Dataset(directory, manifest)
+    return Dataset(directory, make_manifest({"train": infos}, picture=PictureSpec(size=64)))
 
 
 @pytest.fixture
@@ -85,13 +70,3 @@ def encode():
 def picture_record(jpeg, number: int) -> PictureRecord:
     texts = CAPTIONS[number % len(CAPTIONS)]
     return PictureRecord(jpeg(number), 64, 64, f"{number:03}.jpg", "", "", texts, texts)
-
-
-def write_shard(directory: Path, name: ShardName, records: list[PictureRecord]) -> ShardInfo:
-    with (directory / str(name)).open("wb") as file:
-        written = write_records(file, map(encode_example, records))
-    index = encode_index(written.offsets)
-    (directory / name.index_file).write_bytes(index)
-    captions = sum(len(record.captions) for record in records)
-    digest = hashlib.sha256(index).hexdigest()
-    return ShardInfo(str(name), len(records), captions, written.bytes, written.sha256, digest)
