@@ -33,7 +33,7 @@ def golden_set(request):
 def test_scores_agree(golden_set):
     references, predictions, official = golden_set
     scores = references.score(predictions).to_dict()
-    names = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"]
+    names = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L"]
     assert [scores[name] for name in names] == pytest.approx(
         [official[name] for name in names], abs=1e-4
     )

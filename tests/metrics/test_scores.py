@@ -44,8 +44,10 @@ def test_exact_compares_captions_as_the_dataset_cleans_them():
 def test_to_dict_names_every_score():
     scores = score_captions(REFERENCES, {"1.jpg": "the dog runs", "2.jpg": "a red ball"})
     fields = scores.to_dict()
-    assert list(fields) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr", "exact", "images"]
-    assert tuple(fields.values()) == (*scores.bleu, scores.cider, scores.exact, 2)
+    names = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr", "exact", "images"]
+    assert list(fields) == names
+    values = (*scores.bleu, scores.rouge_l, scores.cider, scores.exact, 2)
+    assert tuple(fields.values()) == values
 
 
 def test_prepared_references_give_the_same_scores_again():

@@ -9,6 +9,7 @@ from records.errors import UserError
 from tfcap.metrics.bleu import BleuReferences, corpus_bleu, match_caption
 from tfcap.metrics.cider import CiderReferences
 from tfcap.metrics.ptb import ptb_tokenize
+from tfcap.metrics.rouge import rouge_l
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +18,14 @@ class Scores:
 
     Attributes:
         bleu: BLEU-1..4 in points (0-100).
+        rouge_l: mean ROUGE-L in points (0-100).
         cider: mean CIDEr-D (0-10).
         exact: share (0-1) of pictures whose cleaned caption equals a cleaned reference.
         count: pictures scored.
     """
 
     bleu: tuple[float, float, float, float]
+    rouge_l: float
     cider: float
     exact: float
     count: int
@@ -30,7 +33,8 @@ class Scores:
     def to_dict(self) -> dict[str, float | int]:
         """Return the scores by the names that reports and result files use."""
         bleu = {f"BLEU-{order}": score for order, score in enumerate(self.bleu, start=1)}
-        return bleu | {"CIDEr": self.cider, "exact": self.exact, "images": self.count}
+        others = {"CIDEr": self.cider, "exact": self.exact, "images": self.count}
+        return {**bleu, "ROUGE-L": self.rouge_l, **others}
 
 
 class References:
@@ -55,7 +59,7 @@ class References:
                 raise UserError(
                     f"picture {picture!r} has no reference caption; add one or leave it out"
                 )
-        tokens = {
+        self._tokens = tokens = {
             picture: [ptb_tokenize(caption) for caption in captions]
             for picture, captions in references.items()
         }
@@ -77,6 +81,9 @@ class References:
         return Scores(
             bleu=corpus_bleu(
                 match_caption(self._bleu[picture], words) for picture, words in tokens.items()
+            ),
+            rouge_l=statistics.fmean(
+                rouge_l(self._tokens[picture], words) for picture, words in tokens.items()
             ),
             cider=statistics.fmean(self._cider_per_picture(tokens).values()),
             exact=statistics.fmean(
