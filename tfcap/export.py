@@ -15,18 +15,20 @@ from records.pictures import PictureSpec
 from tfcap import runs
 from tfcap.captioner import load_captioner
 from tfcap.config import RunConfig
+from tfcap.search import GREEDY, SearchSpec
 from tfcap.signatures import build_signatures
 
 CARD = "assets.extra/tfcap.json"
 
 
-def export_run(run: Path, base: Path, portable: bool) -> Path:
+def export_run(run: Path, base: Path, portable: bool, how: SearchSpec = GREEDY) -> Path:
     """Export the best epoch of a run as `base/<version>/`, one version above the highest there.
 
     Args:
         run: directory of a trained run.
         base: directory of versions, made if needed.
         portable: whether to use core ops only.
+        how: captions are searched for.
 
     Returns:
         The new version's directory. It appears whole, by rename.
@@ -35,7 +37,7 @@ def export_run(run: Path, base: Path, portable: bool) -> Path:
         UserError: the run has no trained epoch, or `base` cannot be written.
     """
     captioner = load_captioner(run)
-    module, signatures = build_signatures(captioner, portable)
+    module, signatures = build_signatures(captioner, portable, how)
     try:
         base.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -50,7 +52,7 @@ def export_run(run: Path, base: Path, portable: bool) -> Path:
         tf.saved_model.save(module, str(partial), signatures, options)
         card = partial / CARD
         card.parent.mkdir()
-        card.write_text(json.dumps(_card(run, portable), indent=1) + "\n", "utf-8")
+        card.write_text(json.dumps(_card(run, portable, how), indent=1) + "\n", "utf-8")
         version = base / str(max(versions(base), default=0) + 1)
         return partial.rename(version)
     finally:
@@ -120,7 +122,7 @@ def load_export(path: Path) -> Export:
     return Export(path, dict(loaded.signatures), picture, caption)
 
 
-def _card(run: Path, portable: bool) -> dict:
+def _card(run: Path, portable: bool, how: SearchSpec) -> dict:
     """Return what a user of the export may want to know about where it comes from."""
     config = RunConfig.load(run / runs.CONFIG)
     history = runs.read_history(run)
@@ -132,5 +134,6 @@ def _card(run: Path, portable: bool) -> dict:
         "caption": config.caption.to_dict(),
         "caption_digest": config.caption.digest(),
         "model": config.model.to_dict(),
+        "search": how.to_dict(),
         "best_epoch": max(history, key=lambda figures: figures["val_CIDEr"], default=None),
     }

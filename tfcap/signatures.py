@@ -11,10 +11,10 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from records.pictures import PictureSpec
-from tfcap import search
 from tfcap.captioner import Captioner, caption_log_probs
 from tfcap.encoders import inference_encoder
 from tfcap.pictures import decode_upload
+from tfcap.search import GREEDY, SearchSpec, search
 from tfcap.text import (
     CaptionCleaner,
     CaptionIds,
@@ -24,12 +24,15 @@ from tfcap.text import (
 )
 
 
-def build_signatures(captioner: Captioner, portable: bool) -> tuple[tf.Module, dict[str, Callable]]:
+def build_signatures(
+    captioner: Captioner, portable: bool, how: SearchSpec = GREEDY
+) -> tuple[tf.Module, dict[str, Callable]]:
     """Make the signatures of a captioner.
 
     Args:
         captioner: what is exported.
         portable: whether to use core ops only; else words are split by tensorflow-text.
+        how: captions are searched for.
 
     Returns:
         (a module that tracks the weights and tables, the signatures by name): `serving_default`
@@ -43,7 +46,7 @@ def build_signatures(captioner: Captioner, portable: bool) -> tuple[tf.Module, d
 
     def serving_default(image_bytes):
         features, error = encode(image_bytes)
-        found = search.greedy(captioner.decoder, features, max_words)
+        found = search(captioner.decoder, features, max_words, how)
         return _rows(error, caption=ids.decode(found.words), log_prob=found.log_probs)
 
     def complete(image_bytes, prompt):
@@ -51,7 +54,7 @@ def build_signatures(captioner: Captioner, portable: bool) -> tuple[tf.Module, d
         cleaned = cleaner.clean(prompt)
         words = ids.encode(cleaned)
         error = _too_long(words, max_words, "prompt", error)
-        found = search.greedy(captioner.decoder, features, max_words, words)
+        found = search(captioner.decoder, features, max_words, how, words)
         # Words of the prompt that are not in the vocabulary appear as they are.
         own = tf.range(max_words + 1)[None] >= tf.cast(words.row_lengths(), tf.int32)[:, None]
         continuation = ids.decode(tf.where(own, found.words, 0))

@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-HELP = "caption held-out pictures and score the captions: BLEU-1..4, CIDEr-D"
+from tfcap.cli.options import add_search, search_spec
+
+HELP = "caption held-out pictures and score the captions: BLEU, ROUGE-L, CIDEr-D"
 DESCRIPTION = """\
-Caption pictures greedily with a run or an export, and score the captions against the pictures'
-references as the COCO evaluation does (its tokenizer, its BLEU and CIDEr-D; document frequencies
+Caption pictures with a run or an export, and score the captions against the pictures' references
+as the COCO evaluation does (its tokenizer, its BLEU, ROUGE-L and CIDEr-D; document frequencies
 from the references of the evaluated pictures). `exact` is the share of pictures whose caption,
 cleaned, equals one of its references.
 
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ids", type=Path, metavar="FILE", help="names of the pictures to take, one a line")
     add("--predictions", type=Path, metavar="FILE.json", help="write captions, in COCO's format")
     add("--batch-size", type=int, default=32, help="pictures at once (default: %(default)s)")
+    add_search(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("--ids picks among --images: leave it out with --dataset")
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1, got {arguments.batch_size}")
-    signature, picture, caption = _load_model(arguments)
+    how = search_spec(arguments)
+    if arguments.model and how != type(how)():
+        raise UserError("an export searches as it was exported: leave out --beams and its like")
+    signature, picture, caption = _load_model(arguments, how)
     if arguments.dataset:
         references, pictures = _from_dataset(arguments, picture, caption)
     else:
@@ -49,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     return _report(arguments, signature, references, pictures, caption)
 
 
-def _load_model(arguments) -> tuple[Callable, object, object]:
-    """Return (the greedy signature, its PictureSpec, its CaptionSpec)."""
+def _load_model(arguments, how) -> tuple[Callable, object, object]:
+    """Return (the signature that captions, its PictureSpec, its CaptionSpec)."""
     if arguments.model:
         from tfcap.export import load_export
 
@@ -60,7 +66,7 @@ def _load_model(arguments) -> tuple[Callable, object, object]:
     from tfcap.signatures import build_signatures
 
     captioner = load_captioner(arguments.run)
-    _, signatures = build_signatures(captioner, portable=True)
+    _, signatures = build_signatures(captioner, True, how)
     return signatures["serving_default"], captioner.picture, captioner.caption
 
 
@@ -135,6 +141,7 @@ def _report(arguments, signature, references, pictures, caption) -> int:
         print(f"left out  {left_out}")
     for order, points in enumerate(scores.bleu, start=1):
         print(f"BLEU-{order}    {points:.2f}")
+    print(f"ROUGE-L   {scores.rouge_l:.2f}")
     print(f"CIDEr-D   {scores.cider:.4f}")
     print(f"exact     {scores.exact:.1%}")
     if arguments.predictions:

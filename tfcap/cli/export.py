@@ -3,13 +3,15 @@
 import argparse
 from pathlib import Path
 
+from tfcap.cli.options import add_search, search_spec
+
 HELP = "write the best epoch of a run as a SavedModel for TF Serving and other programs"
 DESCRIPTION = """\
 Write the best epoch of a run as BASE/<version>/, one version above the highest there. The
 directory appears whole, by rename, so a TF Serving that watches BASE never sees half of it.
 
 Signatures, all batched; every one also returns `error`, empty where the row is good:
-  serving_default  image_bytes           -> caption, log_prob (greedy)
+  serving_default  image_bytes           -> caption, log_prob
   complete         image_bytes, prompt   -> caption that goes on from the prompt, log_prob
   score            image_bytes, caption  -> log_prob, perplexity
 
@@ -23,12 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--run", type=Path, required=True, metavar="DIR", help="trained run")
     add("--output", type=Path, required=True, metavar="BASE", help="directory of versions")
     add("--portable", action="store_true", help="core ops only, no tensorflow-text")
+    add_search(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from tfcap.export import export_run
 
-    version = export_run(arguments.run, arguments.output, arguments.portable)
+    version = export_run(
+        arguments.run, arguments.output, arguments.portable, search_spec(arguments)
+    )
     size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
     print(f"exported {version} ({size / 1e6:.1f} MB)")
     return 0

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import argparse
+import dataclasses
 
 ENCODER = "mobilenet_v3_small"
 
@@ -20,3 +21,39 @@ def add_encoder(parser: argparse.ArgumentParser, default: str | None = ENCODER) 
         "of the picture's side), mobilenet_v3_large or mobilenet_v3_large_minimalistic "
         f"(default: {ENCODER})",
     )
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """Add what `search_spec` reads."""
+    group = parser.add_argument_group("search")
+    group.add_argument("--beams", type=int, default=1, help="of beam search (default: 1, greedy)")
+    group.add_argument(
+        "--length-penalty",
+        type=float,
+        default=0.0,
+        metavar="ALPHA",
+        help="favours longer captions among beams (default: 0.0)",
+    )
+    group.add_argument(
+        "--no-repeat",
+        type=int,
+        default=0,
+        metavar="N",
+        help="say no N words twice in a row in a caption; 0 lets them (default: 0)",
+    )
+
+
+def search_spec(arguments: argparse.Namespace):
+    """Return the search that the flags ask for.
+
+    Raises:
+        UserError: they make no sense.
+    """
+    from records.errors import UserError
+    from tfcap.search import SearchSpec
+
+    names = [field.name for field in dataclasses.fields(SearchSpec)]
+    try:
+        return SearchSpec(**{name: getattr(arguments, name) for name in names})
+    except ValueError as error:
+        raise UserError(str(error)) from None

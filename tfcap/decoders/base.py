@@ -1,14 +1,24 @@
 """The one interface of all decoders."""
 
 import abc
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from records.specs import Spec
 
-State = Any  # a nest of tensors, each with the row as its first axis
+
+class State(NamedTuple):
+    """What a decoder knows between two words: nests of tensors, each with the row as first axis.
+
+    Attributes:
+        said: what follows from the words so far.
+        seen: of the picture, which no word changes: the same for all captions of a picture.
+    """
+
+    said: Any
+    seen: Any
 
 
 class DecoderSpec(Spec):

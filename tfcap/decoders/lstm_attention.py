@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfcap.decoders.attention import attend, cells, merge_heads, split_heads, weights_on_map
-from tfcap.decoders.base import Decoder, DecoderSpec
+from tfcap.decoders.base import Decoder, DecoderSpec, State
 from tfcap.decoders.packing import Packing
 from tfcap.decoders.recurrence import lstm
 
@@ -45,7 +45,7 @@ class LSTMAttentionSpec(DecoderSpec):
 class LSTMAttentionDecoder(Decoder):
     """See the module.
 
-    State: (h [N, U], c [N, U], keys [N, H, h * w, U / H], values likewise).
+    State: said (h [N, U], c [N, U]), seen (keys [N, H, h * w, U / H], values likewise).
     """
 
     def __init__(self, spec: LSTMAttentionSpec, vocabulary_size: int, **arguments):
@@ -89,21 +89,21 @@ class LSTMAttentionDecoder(Decoder):
         )
         self.built = True
 
-    def start(self, features: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, ...]:
+    def start(self, features: tf.Tensor, training: bool = False) -> State:
         size = features.shape[1] * features.shape[2]
         memory = self.memory(self.feature_norm(cells(features)))
         memory = self.memory_dropout(memory, training=training)
         mean = tf.reduce_mean(tf.reshape(memory, [-1, size, self.spec.units]), axis=1)
         keys = split_heads(self.key(memory), size, self.spec.heads)
         values = split_heads(self.value(memory), size, self.spec.heads)
-        return self.initial_h(mean), self.initial_c(mean), keys, values
+        return State((self.initial_h(mean), self.initial_c(mean)), (keys, values))
 
     def step(self, words, state):
-        h, c, keys, values = state
+        (h, c), (keys, values) = state
         _, (h, c) = self.lstm.cell(self.embedding(words), [h, c])
         queries = split_heads(self.query(h), 1, self.spec.heads)
         context = merge_heads(attend(queries, keys, values)[0])
-        return self._outputs(h, context, training=False), (h, c, keys, values)
+        return self._outputs(h, context, training=False), state._replace(said=(h, c))
 
     def call(self, features, words, training=False):
         outputs, _ = self._read(features, words, training)
@@ -122,7 +122,7 @@ class LSTMAttentionDecoder(Decoder):
 
     def _read(self, features, words, training):
         """Return the outputs [B, K, T, D] and the attention weights [B, heads, K * T, h * w]."""
-        h, c, keys, values = self.start(features, training)
+        (h, c), (keys, values) = self.start(features, training)
         batch, captions, length = tf.unstack(tf.shape(words))
         packing = Packing.of(tf.reshape(words, [-1, length]))
         vectors = self.embedding(packing.pack(tf.reshape(words, [-1])))

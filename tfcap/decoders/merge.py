@@ -11,7 +11,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from tfcap.decoders.base import Decoder, DecoderSpec
+from tfcap.decoders.base import Decoder, DecoderSpec, State
 from tfcap.decoders.packing import Packing
 from tfcap.decoders.recurrence import lstm
 
@@ -44,7 +44,7 @@ class MergeSpec(DecoderSpec):
 class MergeDecoder(Decoder):
     """See the module.
 
-    State: (h [N, U], c [N, U], what is seen [N, U]).
+    State: said (h [N, U], c [N, U]), seen [N, U].
     """
 
     def __init__(self, spec: MergeSpec, vocabulary_size: int, **arguments):
@@ -72,18 +72,17 @@ class MergeDecoder(Decoder):
         pooled = tf.reduce_mean(tf.cast(features, self.compute_dtype), axis=[1, 2])
         seen = self.picture(self.feature_dropout(pooled, training=training))
         nothing = tf.zeros_like(seen)
-        return nothing, nothing, seen
+        return State((nothing, nothing), seen)
 
     def step(self, words, state):
-        h, c, seen = state
-        _, (h, c) = self.lstm.cell(self.embedding(words), [h, c])
-        return self.merged(seen + h), (h, c, seen)
+        _, (h, c) = self.lstm.cell(self.embedding(words), list(state.said))
+        return self.merged(state.seen + h), state._replace(said=(h, c))
 
     def call(self, features, words, training=False):
-        h, c, seen = (
-            tf.repeat(each, tf.shape(words)[1], axis=0) for each in self.start(features, training)
-        )
         batch, captions, length = tf.unstack(tf.shape(words))
+        (h, c), seen = tf.nest.map_structure(
+            lambda tensor: tf.repeat(tensor, captions, axis=0), self.start(features, training)
+        )
         packing = Packing.of(tf.reshape(words, [-1, length]))
         vectors = self.embedding(packing.pack(tf.reshape(words, [-1])))
         vectors = self.embedding_dropout(vectors, training=training)

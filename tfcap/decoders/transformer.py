@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from tfcap.decoders.attention import attend, cells, merge_heads, split_heads, weights_on_map
-from tfcap.decoders.base import Decoder, DecoderSpec
+from tfcap.decoders.base import Decoder, DecoderSpec, State
 from tfcap.decoders.packing import Packing
 
 
@@ -46,19 +46,15 @@ class TransformerSpec(DecoderSpec):
 
 
 class Past(NamedTuple):
-    """What a layer remembers of N rows.
+    """What a layer remembers of the words before, of N rows.
 
     Attributes:
-        keys: float [N, H, max_length, U], of the words before; zero from there on.
+        keys: float [N, H, max_length, U]; zero from the next word on.
         values: likewise.
-        seen_keys: float [N, H, h * w, U], of the picture.
-        seen_values: likewise.
     """
 
     keys: tf.Tensor
     values: tf.Tensor
-    seen_keys: tf.Tensor
-    seen_values: tf.Tensor
 
 
 class Attention(keras.layers.Layer):
@@ -111,7 +107,11 @@ class FeedForward(keras.layers.Layer):
 
 
 class TransformerDecoder(Decoder):
-    """See the module. State: (position int32 [N], a `Past` for each layer)."""
+    """See the module.
+
+    State: said (position int32 [N], a `Past` for each layer), seen (keys and values of the map,
+    [N, H, h * w, U] each, for each layer).
+    """
 
     def __init__(self, spec: TransformerSpec, vocabulary_size: int, **arguments):
         super().__init__(**arguments)
@@ -140,26 +140,28 @@ class TransformerDecoder(Decoder):
     def start(self, features):
         rows, spec = tf.shape(features)[0], self.spec
         empty = tf.zeros([rows, spec.heads, spec.max_length, spec.units], self.compute_dtype)
-        pasts = tuple(Past(empty, empty, *seen) for seen in self._see(features))
-        return tf.zeros([rows], tf.int32), pasts
+        pasts = tuple(Past(empty, empty) for _ in range(spec.layers))
+        return State((tf.zeros([rows], tf.int32), pasts), self._see(features))
 
     def step(self, words, state):
-        position, pasts = state
+        (position, pasts), seen = state
         split = functools.partial(split_heads, length=1, heads=self.spec.heads)
         vectors = self.tokens(words) + self.positions(position)
         until_now = tf.range(self.spec.max_length) <= position[:, None, None, None]
         pasts_after = []
-        for own, cross, feed_forward, past in zip(*self._blocks(), pasts, strict=True):
-            past = past._replace(
-                keys=_written(past.keys, own.key(vectors), position),
-                values=_written(past.values, own.value(vectors), position),
+        for own, cross, feed_forward, past, picture in zip(
+            *self._blocks(), pasts, seen, strict=True
+        ):
+            past = Past(
+                _written(past.keys, own.key(vectors), position),
+                _written(past.values, own.value(vectors), position),
             )
             mixed, _ = attend(split(own.query(vectors)), past.keys, past.values, until_now)
             vectors = own.add(vectors, merge_heads(mixed))
-            mixed, _ = attend(split(cross.query(vectors)), past.seen_keys, past.seen_values)
+            mixed, _ = attend(split(cross.query(vectors)), *picture)
             vectors = feed_forward(cross.add(vectors, merge_heads(mixed)))
             pasts_after.append(past)
-        return vectors, (position + 1, tuple(pasts_after))
+        return vectors, state._replace(said=(position + 1, tuple(pasts_after)))
 
     def call(self, features, words, training=False):
         outputs, _ = self._read(features, words, training)

@@ -51,6 +51,28 @@ def test_run_and_export_evaluate_alike(dataset, run, tmp_path, capsys):
     assert float(scores["CIDEr-D"]) == pytest.approx(best["val_CIDEr"], abs=1e-3)
 
 
+def test_a_run_evaluates_with_beams_as_its_export_with_beams(dataset, run, tmp_path, capsys):
+    beams, base = ["--beams", "3", "--length-penalty", "0.5", "--no-repeat", "2"], tmp_path / "base"
+    assert main(["export", "--run", str(run), "--output", str(base), *beams]) == 0
+    results = []
+    for flags in (["--run", str(run), *beams], ["--model", str(base)]):
+        predictions = tmp_path / f"{flags[0][2:]}.json"
+        command = ["evaluate", *flags, "--dataset", str(dataset)]
+        assert main([*command, "--predictions", str(predictions)]) == 0
+        results.append(json.loads(predictions.read_text()))
+    assert results[0] == results[1]
+    assert main(["evaluate", "--model", str(base), "--dataset", str(dataset), *beams]) == 2
+    assert "as it was exported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags", [["--beams", "0"], ["--no-repeat", "-1"], ["--length-penalty", "1"]], ids=" ".join
+)
+def test_a_search_that_makes_no_sense_is_refused(dataset, run, capsys, flags):
+    assert main(["evaluate", "--run", str(run), "--dataset", str(dataset), *flags]) == 2
+    assert flags[0][2:].replace("-", "_") in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_pictures_and_captions_evaluate_as_their_records_do(dataset, run, tmp_path, capsys):
     source = dataset.parent
     broken = source / "Images" / "17.jpg"
