@@ -54,7 +54,7 @@ def build_captioner(
     Raises:
         UserError: the encoder or its weights are not to be had.
     """
-    encoder = build_encoder(model.encoder, picture.size, model.encoder_weights)
+    encoder = build_encoder(model.encoder, picture.size, model.encoder_weights, model.pooled)
     decoder = build_decoder(model.decoder, len(vocabulary.words))
     decoder.build(encoder.output_shape)
     return Captioner(

@@ -47,12 +47,14 @@ class ModelSpec(Spec):
         encoder_weights: "imagenet", "none" or a path.
         decoder: sizes of the decoder.
         max_words: longest caption in words, in training and in search.
+        pooled: whether the decoder gets the mean of the encoder's map, as a map of one cell.
     """
 
     encoder: str
     encoder_weights: str
     decoder: DecoderSpec
     max_words: int = 20
+    pooled: bool = False
 
     def __post_init__(self):
         if self.max_words < 1:

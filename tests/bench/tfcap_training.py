@@ -20,11 +20,14 @@ from tfcap.bench.program import Program
 from tfcap.config import ModelSpec
 from tfcap.decoders import decoder_spec_from_dict
 
-# The default decoder, the notebook's, the tutorial's.
+# The default decoder, the notebook's, the tutorial's; and whether it gets pooled features.
 DECODERS = {
-    "lstm": {"kind": "lstm_attention"},
-    "merge": {"kind": "merge"},
-    "transformer": {"kind": "transformer", "layers": 2, "units": 256, "heads": 2, "dropout": 0.5},
+    "lstm": ({"kind": "lstm_attention"}, False),
+    "merge": ({"kind": "merge"}, True),
+    "transformer": (
+        {"kind": "transformer", "layers": 2, "units": 256, "heads": 2, "dropout": 0.5},
+        False,
+    ),
 }
 
 
@@ -41,11 +44,13 @@ def add_program_arguments(parser: argparse.ArgumentParser) -> None:
 def build_program(arguments: argparse.Namespace, decoder: str, cache: Path) -> Program:
     """Return the program with a decoder of `DECODERS`, and a directory for its features."""
     manifest = load_manifest(arguments.dataset)
+    fields, pooled = DECODERS[decoder]
     model = ModelSpec(
         arguments.encoder,
         arguments.encoder_weights,
-        decoder_spec_from_dict(DECODERS[decoder]),
+        decoder_spec_from_dict(fields),
         max_words=manifest.statistics.caption_words_max,  # none of the peers cuts captions
+        pooled=pooled,
     )
     return Program(
         arguments.dataset,

@@ -22,7 +22,7 @@ Examples:
   tfcap train --config runs/large/config.json --run runs/repeated"""
 
 # Flags by the spec that they change; where the names differ, flags by field.
-_MODEL = ("encoder", "max_words")
+_MODEL = ("encoder", "max_words", "pooled")
 _DECODER = ("units", "embedding", "layers", "heads", "dropout", "embedding_dropout")
 _TRAINING = (
     *("epochs", "batch_size", "label_smoothing", "patience", "average", "precision"),
@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHICH",
         help="'imagenet' (Keras downloads them), 'none' (random) or the path of an .h5 file of "
         "Keras weights of the network without its top (default: imagenet)",
+    )
+    add(
+        "--pooled",
+        action="store_true",
+        default=None,
+        help="give the decoder the mean of the encoder's map instead of the map",
     )
     _add_recipe(parser.add_argument_group("recipe"))
     _add_augmentation(parser.add_argument_group("augmentation"))

@@ -27,7 +27,7 @@ ENCODERS = {
 }
 
 
-def build_encoder(name: str, size: int, weights: str) -> keras.Model:
+def build_encoder(name: str, size: int, weights: str, pooled: bool = False) -> keras.Model:
     """Build a frozen encoder.
 
     Args:
@@ -35,6 +35,7 @@ def build_encoder(name: str, size: int, weights: str) -> keras.Model:
         size: side of the square input in pixels.
         weights: "imagenet" (Keras downloads them), "none" (random), or the path of a Keras
             weights file of this network without its top.
+        pooled: whether to give the mean of the map instead, as a map of one cell.
 
     Returns:
         A model from float [B, size, size, 3], values 0..255, to features [B, h, w, C].
@@ -57,6 +58,9 @@ def build_encoder(name: str, size: int, weights: str) -> keras.Model:
         encoder = ENCODERS[name](input_shape=shape, weights=None)
         if weights != "none":
             load_weights(encoder, Path(weights))
+    if pooled:
+        pool = keras.layers.GlobalAveragePooling2D(keepdims=True, name="pooled")
+        encoder = keras.Model(encoder.input, pool(encoder.output), name=encoder.name)
     encoder.trainable = False
     return encoder
 

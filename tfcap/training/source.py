@@ -176,8 +176,9 @@ def feature_specs(
     config: RunConfig, manifest: Manifest, captioner: Captioner
 ) -> dict[str, FeatureSpec]:
     """Return what the stored features of each split would be of."""
-    spec = config.training
-    encoder = identify_encoder(config.model.encoder, captioner.encoder)
+    spec, model = config.training, config.model
+    network = f"{model.encoder}, pooled" if model.pooled else model.encoder
+    encoder = identify_encoder(network, captioner.encoder)
     return {
         "train": FeatureSpec.of(manifest, "train", encoder, spec.augment, max(1, spec.views)),
         "val": FeatureSpec.of(manifest, "val", encoder, None, 1),

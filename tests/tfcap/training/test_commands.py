@@ -51,6 +51,23 @@ def test_run_and_export_evaluate_alike(dataset, run, tmp_path, capsys):
     assert float(scores["CIDEr-D"]) == pytest.approx(best["val_CIDEr"], abs=1e-3)
 
 
+def test_a_decoder_of_pooled_features_is_trained_and_exported(dataset, tmp_path, capsys):
+    run, base, features = (tmp_path / name for name in ("run", "base", "features"))
+    flags = ["--pooled", "--decoder", "merge", "--encoder-on", "cache", "--epochs", "1"]
+    flags += ["--feature-cache", str(features)]
+    assert train(dataset, run, *flags) == 0
+    assert train(dataset, run, *flags) == 0  # loads what it has written
+    assert train(dataset, tmp_path / "whole", *flags[3:]) == 0
+    assert len({path.parent for path in features.glob("*/manifest.json")}) == 4
+    assert main(["export", "--run", str(run), "--output", str(base)]) == 0
+    capsys.readouterr()
+    results = []
+    for model in (["--run", str(run)], ["--model", str(base)]):
+        assert main(["evaluate", *model, "--dataset", str(dataset)]) == 0
+        results.append(capsys.readouterr().out)
+    assert results[0] == results[1]
+
+
 def test_a_run_evaluates_with_beams_as_its_export_with_beams(dataset, run, tmp_path, capsys):
     beams, base = ["--beams", "3", "--length-penalty", "0.5", "--no-repeat", "2"], tmp_path / "base"
     assert main(["export", "--run", str(run), "--output", str(base), *beams]) == 0
