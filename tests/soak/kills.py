@@ -3,7 +3,7 @@
     python tests/soak/kills.py --dataset DIR --encoder-weights FILE --scratch DIR [--json FILE]
 
 A run goes to its end undisturbed. Then runs of the same command are killed at random moments
-between their start and their end, and taken up again. Identical means: every bit of the last
+between their first checkpoint and their end, and taken up again. Identical means: every bit of the last
 checkpoint (weights, optimizer, average, position), of the kept weights, of metrics.json and of
 samples.json.
 """
@@ -53,7 +53,11 @@ class Bench:
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
         started = time.monotonic()
-        if self.start("undisturbed").wait():
+        process = self.start("undisturbed")
+        while process.poll() is None and not self.has_state("undisturbed"):
+            time.sleep(0.1)
+        self.first = time.monotonic() - started
+        if process.wait():
             sys.exit((self.scratch / "log").read_text()[-2000:])
         self.seconds = time.monotonic() - started
         self.expected = contents(self.scratch / "undisturbed")
@@ -64,11 +68,15 @@ class Bench:
         with (self.scratch / "log").open("ab") as log:
             return subprocess.Popen([*command, *self.flags], cwd=REPOSITORY, stdout=log, stderr=log)
 
+    def has_state(self, name: str) -> bool:
+        """Tell whether a run has a checkpoint."""
+        return (self.scratch / name / runs.CHECKPOINTS / "checkpoint").exists()
+
     def kill_once(self, name: str) -> dict | None:
         """Kill a run at a random moment; returns where it was, None if it had ended before."""
         process = self.start(name)
         try:
-            process.wait(self.random.uniform(0, 1.1 * self.seconds))
+            process.wait(self.random.uniform(self.first, 1.05 * self.seconds))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
