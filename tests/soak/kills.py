@@ -3,8 +3,8 @@
     python tests/soak/kills.py --dataset DIR --encoder-weights FILE --scratch DIR [--json FILE]
 
 A run goes to its end undisturbed. Then runs of the same command are killed at random moments
-between their first checkpoint and their end, and taken up again. Identical means: every bit of the last
-checkpoint (weights, optimizer, average, position), of the kept weights, of metrics.json and of
+between their first checkpoint and their end, and taken up again. Identical means: every bit of the
+last checkpoint (weights, optimizer, average, position), of the kept weights, of metrics.json and of
 samples.json.
 """
 
