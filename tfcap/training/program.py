@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
+from records.errors import UserError
 from records.manifest import Manifest
 from records.vocabulary import Vocabulary
 from tfcap import runs
@@ -100,6 +101,9 @@ class Training:
             check_service(config.execution.data_service)
         self.pictures = manifest.records("train")
         self.hosts.check_batches(self.pictures, self.spec.batch_size)
+        if self.hosts.hosts > 1 and config.execution.skip_corrupt:
+            # A host that loses all its records of a batch would be a step behind the others.
+            raise UserError("--skip-corrupt is of one host: repair the records, or unset TF_CONFIG")
         self.steps = math.ceil(self.pictures / self.spec.batch_size)
         dataset, model = Path(config.dataset), config.model
         self.references = read_references(manifest.shard_paths(dataset, "val"))  # raw, by key
