@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from records.pictures import PictureSpec
@@ -159,9 +158,8 @@ def encoded(batches: tf.data.Dataset, encode: Callable[[tf.Tensor], tf.Tensor]) 
 
     def add_features(batch):
         rest = {name: tensor for name, tensor in batch.items() if name != "image"}
-        # `id(encode)` also keeps it alive: datasets hold on to their functions. Not `py_function`,
-        # which keeps the last batch and its features, for a gradient, after its dataset is gone.
-        features = tf.numpy_function(_encode, [id(encode), batch["image"]], tf.float32)
+        # `id(encode)` also keeps it alive: datasets hold on to their functions.
+        features = tf.py_function(_encode, [id(encode), batch["image"]], tf.float32)
         return {"features": tf.ensure_shape(features, [None, *shape[1:]]), **rest}
 
     features = batches.map(add_features, num_parallel_calls=1)
@@ -170,13 +168,13 @@ def encoded(batches: tf.data.Dataset, encode: Callable[[tf.Tensor], tf.Tensor]) 
     return features.prefetch(2)
 
 
-# TensorFlow keeps what `numpy_function` calls for ever: a function of the module, that looks up the
+# TensorFlow keeps what `py_function` calls for ever: a function of the module, that looks up the
 # encoder by its id, and not one that holds on to it.
 _ENCODES: weakref.WeakValueDictionary[int, Callable] = weakref.WeakValueDictionary()
 
 
-def _encode(handle: np.ndarray, image: np.ndarray) -> np.ndarray:
-    return _ENCODES[int(handle)](tf.convert_to_tensor(image)).numpy()
+def _encode(handle: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+    return _ENCODES[int(handle)](image)
 
 
 def _part(*names: str) -> dict:

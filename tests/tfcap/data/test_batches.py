@@ -190,19 +190,6 @@ def test_features_take_the_place_of_pictures(shards, encode):
         assert_equal_batches([found], [{name: part.numpy() for name, part in batch.items()}])
 
 
-def test_nothing_of_a_batch_stays_behind(shards):
-    """In epoch after epoch, that would add up."""
-    seen = []
-
-    def encode(image):
-        seen.append(weakref.ref(image))
-        return mean_colours(image)
-
-    assert len(list(encoded(make(shards, 4), encode))) == 7
-    gc.collect()
-    assert [image() is None for image in seen[1:]] == [True] * 7
-
-
 def test_an_encoder_lives_as_long_as_what_it_encodes(shards):
     def encode(image):
         return mean_colours(image)
