@@ -108,17 +108,19 @@ class _LocalDirectory:
     """A directory of this machine: without Beam, whose overhead a small picture would feel."""
 
     def __init__(self, path: str):
-        self._path = Path(path)
+        self._path = path
 
     def read(self, key: str) -> bytes:
-        path = self._path / key
+        # Not a Path: each would leave the name in the interpreter's table of names, which grows.
+        path = os.path.join(self._path, key)  # noqa: PTH118
         try:
-            status = path.stat()
+            status = os.stat(path)  # noqa: PTH116
             # Reading a named pipe would wait for its other end for ever.
             if not stat.S_ISREG(status.st_mode):
                 raise PictureUnreadable(Reason.MISSING, _ABSENT)
             _check_size(status.st_size)
-            return path.read_bytes()
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+                return file.read()
         except OSError as error:
             if error.errno in _NO_FILE:
                 raise PictureUnreadable(Reason.MISSING, _ABSENT) from None

@@ -14,17 +14,17 @@ ROWS = st.builds(
 )
 
 
-@given(st.lists(ROWS), st.integers(1, 4))
+@given(st.lists(ROWS), st.integers(1, 200))
 def test_rows_come_out_as_they_went_in(rows, together):
     expected, found = defaultdict(list), defaultdict(list)
     for row in rows:
         expected[row.key + row.split].append(row)
-    whole, shuffle._ROWS = shuffle._ROWS, together
+    whole, shuffle._CHARACTERS = shuffle._CHARACTERS, together
     try:
         for shard, block in shuffle.pack_rows(rows, str.__add__):
             found[shard] += shuffle.unpack_rows(block)
     finally:
-        shuffle._ROWS = whole
+        shuffle._CHARACTERS = whole
     assert found == expected
 
 

@@ -123,7 +123,7 @@ def test_a_failing_disk_is_no_missing_picture(is_remote, tmp_path, memory, monke
 
     store = open_store(put("directory", memory if is_remote else tmp_path, FILES))
     monkeypatch.setattr(type(FileSystems.get_filesystem("mem://")), "open", fail)
-    monkeypatch.setattr("pathlib.Path.read_bytes", fail)
+    monkeypatch.setattr("beam_jobs.stores.open", fail, raising=False)
     with pytest.raises(OSError, match="Input/output error"):
         store.read("1.jpg")
 
