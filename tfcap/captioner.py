@@ -49,14 +49,16 @@ class Captioner:
 def build_captioner(
     model: ModelSpec, picture: PictureSpec, caption: CaptionSpec, vocabulary: Vocabulary
 ) -> Captioner:
-    """Build a captioner with the encoder's weights loaded and the decoder's drawn at random.
+    """Build a captioner with the weights that the spec names.
 
     Raises:
-        UserError: the encoder or its weights are not to be had.
+        UserError: the encoder, its weights or the decoder's are not to be had.
     """
     encoder = build_encoder(model.encoder, picture.size, model.encoder_weights, model.pooled)
     decoder = build_decoder(model.decoder, len(vocabulary.words))
     decoder.build(encoder.output_shape)
+    if model.decoder_weights != "none":
+        load_weights(decoder, Path(model.decoder_weights))
     return Captioner(
         encoder=encoder,
         decoder=decoder,
@@ -68,24 +70,50 @@ def build_captioner(
     )
 
 
-def load_captioner(run: Path) -> Captioner:
-    """Build the captioner of a run with the weights of its best epoch.
+def load_captioner(run: Path, epoch: int | None = None) -> Captioner:
+    """Build the captioner of a run.
+
+    Args:
+        run: the run directory.
+        epoch: whose weights, counted from 1, of a run that keeps them; of the best by default.
 
     Raises:
-        UserError: the directory is no run, or no epoch of it has ended yet.
+        UserError: the directory is no run, or has not got the weights.
     """
     config = RunConfig.load(run / runs.CONFIG)
     if not (run / runs.DECODER).exists():
         raise UserError(f"{run} has no trained epoch yet: run `tfcap train` on it first")
-    model = dataclasses.replace(config.model, encoder_weights="none")
+    decoder, encoder = run / runs.DECODER, run / runs.ENCODER
+    if epoch is not None:
+        kept = runs.epoch_directory(run, epoch - 1)
+        if not (kept / runs.DECODER).exists():
+            raise UserError(f"{run} has not kept epoch {epoch}: train it with --keep-epochs")
+        decoder = kept / runs.DECODER
+        encoder = kept / runs.ENCODER if (kept / runs.ENCODER).exists() else encoder
+    weights = {"encoder_weights": str(encoder), "decoder_weights": str(decoder)}
+    model = dataclasses.replace(config.model, **weights)
     vocabulary = Vocabulary.read(run / runs.VOCABULARY)
-    captioner = build_captioner(model, config.picture, config.caption, vocabulary)
-    load_weights(captioner.encoder, run / runs.ENCODER)
-    load_weights(captioner.decoder, run / runs.DECODER)
-    return captioner
+    return build_captioner(model, config.picture, config.caption, vocabulary)
 
 
 def caption_loss(
+    decoder: Decoder,
+    features: tf.Tensor,
+    inputs: tf.Tensor,
+    targets: tf.Tensor,
+    label_smoothing: float = 0.0,
+    training: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Teacher forcing: the cross-entropy of all captions; arguments as of `caption_losses`.
+
+    Returns:
+        (sum of the losses in nats, float [], number of words that it counts, float []).
+    """
+    losses, _ = caption_losses(decoder, features, inputs, targets, label_smoothing, training)
+    return tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32)
+
+
+def caption_losses(
     decoder: Decoder,
     features: tf.Tensor,
     inputs: tf.Tensor,
@@ -104,15 +132,15 @@ def caption_loss(
         training: whether dropout is on.
 
     Returns:
-        (sum of the losses in nats, float [], number of words that it counts, float []).
+        (loss of each word in nats, float [W], caption by caption; which targets count, bool
+        [B, K, T], W of them).
     """
     outputs = decoder(features, inputs, training=training)
     # Half of a padded batch is padding: leave it out before the product with the vocabulary.
     counts = targets != PAD_ID
     words = tf.boolean_mask(targets, counts)
     logits = decoder.logits(tf.boolean_mask(outputs, counts))  # [W, V]
-    losses = cross_entropy(logits, words, label_smoothing)
-    return tf.reduce_sum(losses), tf.cast(tf.size(words), tf.float32)
+    return cross_entropy(logits, words, label_smoothing), counts
 
 
 def caption_log_probs(

@@ -19,6 +19,7 @@ from tfcap.decoders import DecoderSpec, decoder_spec_from_dict
 SCHEMA_VERSION = 2
 SCHEDULES = ("cosine", "plateau")
 PRECISIONS = ("float32", "bfloat16", "float16")
+OBJECTIVES = ("cross_entropy", "self_critical")
 
 
 def _check_above(spec: Spec, *names: str) -> None:
@@ -46,6 +47,7 @@ class ModelSpec(Spec):
         encoder: a key of `tfcap.encoders.ENCODERS`.
         encoder_weights: "imagenet", "none" or a path.
         decoder: sizes of the decoder.
+        decoder_weights: what training begins with: "none" (random) or a path.
         max_words: longest caption in words, in training and in search.
         pooled: whether the decoder gets the mean of the encoder's map, as a map of one cell.
     """
@@ -53,6 +55,7 @@ class ModelSpec(Spec):
     encoder: str
     encoder_weights: str
     decoder: DecoderSpec
+    decoder_weights: str = "none"
     max_words: int = 20
     pooled: bool = False
 
@@ -123,6 +126,8 @@ class TrainingSpec(Spec):
     """How a captioner is trained.
 
     Attributes:
+        objective: "cross_entropy", or "self_critical": the CIDEr-D of drawn captions.
+        samples: captions drawn of each picture, by the second.
         epochs: passes over the training split, at most, those of fine-tuning included.
         batch_size: pictures a step, on all devices together; each brings all of its captions.
         label_smoothing: share of the target's probability spread over the vocabulary.
@@ -140,6 +145,8 @@ class TrainingSpec(Spec):
         fine_tune: see there.
     """
 
+    objective: str = "cross_entropy"
+    samples: int = 5
     epochs: int = 13
     batch_size: int = 32
     label_smoothing: float = 0.1
@@ -157,6 +164,9 @@ class TrainingSpec(Spec):
         _check_above(self, "epochs", "batch_size", "patience")
         _check_at_least_0(self, "window", "views", "seed")
         _check_choice(self, "precision", PRECISIONS)
+        _check_choice(self, "objective", OBJECTIVES)
+        if self.samples < 2:
+            raise ValueError(f"samples must be at least 2, to be compared, got {self.samples}")
         for name in ("label_smoothing", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
@@ -187,6 +197,7 @@ class ExecutionSpec(Spec):
         devices: that share each batch; 0 is all GPUs, or the CPU where there is none.
         save_every: steps between two checkpoints.
         skip_corrupt: whether damaged records are stepped over and counted.
+        keep_epochs: whether the weights of every epoch are kept, beside the best's.
         cache: directory of stored features; "" is one beside the dataset's.
         data_service: host:port of the tf.data service that decodes pictures; "" is none.
     """
@@ -195,6 +206,7 @@ class ExecutionSpec(Spec):
     devices: int = 0
     save_every: int = 100
     skip_corrupt: bool = False
+    keep_epochs: bool = False
     cache: str = ""
     data_service: str = ""
 
@@ -215,6 +227,7 @@ class RunConfig:
         fingerprint: of the dataset's manifest.
         encoder_fingerprint: SHA-256 of the encoder's weights file, or what
             `ModelSpec.encoder_weights` says if that is no path.
+        decoder_fingerprint: likewise.
         picture: the preprocessing that the records were made with.
         caption: the cleaning that the records were made with.
         model: the architecture.
@@ -231,6 +244,7 @@ class RunConfig:
     training: TrainingSpec
     dataset: str
     execution: ExecutionSpec = ExecutionSpec()
+    decoder_fingerprint: str = "none"
 
     def save(self, path: Path) -> None:
         """Write `config.json`."""
@@ -288,7 +302,8 @@ class RunConfig:
     def _deciding(self) -> dict:
         content = dataclasses.asdict(self)
         del content["dataset"], content["execution"]  # the first has its fingerprint
-        del content["model"]["encoder_weights"]  # so have these
+        for name in ("encoder_weights", "decoder_weights"):
+            del content["model"][name]  # so have these
         return _flat(content)
 
 

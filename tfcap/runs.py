@@ -6,7 +6,9 @@ encoder.weights.h5     the encoder, so that the directory is whole by itself
 decoder.weights.h5     the decoder of the best epoch; the encoder is that epoch's too
 checkpoints/           all that training needs to go on
 metrics.json           a dict of figures for each epoch
+times.json             seconds of each epoch's steps
 samples.json           captions of a few validation pictures, epoch by epoch
+epochs/                the weights of each epoch, if they were asked for
 logs/                  for TensorBoard
 """
 
@@ -20,8 +22,9 @@ from records.files import write_whole
 from tfcap.config import RunConfig
 
 CONFIG, VOCABULARY, METRICS, SAMPLES = "config.json", "vocab.txt", "metrics.json", "samples.json"
+TIMES = "times.json"
 ENCODER, DECODER = "encoder.weights.h5", "decoder.weights.h5"
-CHECKPOINTS, LOGS = "checkpoints", "logs"
+CHECKPOINTS, LOGS, EPOCHS = "checkpoints", "logs", "epochs"
 SAMPLE_COUNT = 8  # pictures whose captions are noted after each epoch
 
 
@@ -54,7 +57,7 @@ def claim(run: Path, config: RunConfig) -> None:
 
 
 def weights_fingerprint(weights: str) -> str:
-    """Return what tells an encoder's weights from all others.
+    """Return what tells an encoder's or decoder's weights from all others.
 
     Args:
         weights: as of `tfcap.config.ModelSpec`: "imagenet", "none" or a path.
@@ -71,7 +74,7 @@ def weights_fingerprint(weights: str) -> str:
         return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(
-            f"weights file {weights} cannot be read ({error.strerror}): check --encoder-weights"
+            f"weights file {weights} cannot be read ({error.strerror}): check the path"
         ) from None
 
 
@@ -84,6 +87,25 @@ def read_history(run: Path) -> list[dict]:
 def write_history(run: Path, history: list[dict], best: int) -> None:
     """Write `metrics.json`: the figures of each epoch, and the number (from 1) of the best."""
     write_whole(run / METRICS, json.dumps({"best_epoch": best + 1, "epochs": history}, indent=1))
+
+
+def epoch_directory(run: Path, epoch: int) -> Path:
+    """Return where the weights of an epoch (counted from 0) are kept."""
+    return run / EPOCHS / f"{epoch + 1:03}"
+
+
+def read_times(run: Path) -> list[float]:
+    """Return the seconds that the steps of each epoch took."""
+    path = run / TIMES
+    return json.loads(path.read_text("utf-8")) if path.exists() else []
+
+
+def add_time(run: Path, epoch: int, seconds: float) -> None:
+    """Note seconds of an epoch (counted from 0), in addition to those noted before."""
+    times = read_times(run)
+    times += [0.0] * (epoch + 1 - len(times))
+    times[epoch] = round(times[epoch] + seconds, 3)
+    write_whole(run / TIMES, json.dumps(times) + "\n")
 
 
 def add_samples(

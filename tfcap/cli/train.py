@@ -19,14 +19,16 @@ metrics.json, samples.json and logs for `tensorboard --logdir`.
 Examples:
   tfcap train --dataset data/flickr8k --run runs/large \\
     --encoder mobilenet_v3_large_minimalistic --encoder-weights imagenet
-  tfcap train --config runs/large/config.json --run runs/repeated"""
+  tfcap train --config runs/large/config.json --run runs/repeated
+  tfcap train --from runs/large --run runs/reinforced --objective self_critical \\
+    --learning-rate 1e-4 --epochs 8"""
 
 # Flags by the spec that they change; where the names differ, flags by field.
 _MODEL = ("encoder", "max_words", "pooled")
 _DECODER = ("units", "embedding", "layers", "heads", "dropout", "embedding_dropout")
 _TRAINING = (
-    *("epochs", "batch_size", "label_smoothing", "patience", "average", "precision"),
-    *("views", "seed"),
+    *("objective", "samples", "epochs", "batch_size", "label_smoothing", "patience", "average"),
+    *("precision", "views", "seed"),
 )
 _OPTIMIZER = (
     *("schedule", "learning_rate", "warmup_epochs", "plateau_factor", "plateau_patience"),
@@ -34,7 +36,9 @@ _OPTIMIZER = (
 )
 _FINE_TUNE = {"epochs": "fine_tune_epochs", "learning_rate": "fine_tune_rate"}
 _AUGMENT = ("flip", "crop", "colour")
-_EXECUTION = ("encoder_on", "devices", "save_every", "skip_corrupt", "data_service")
+_EXECUTION = (
+    *("encoder_on", "devices", "save_every", "skip_corrupt", "keep_epochs", "data_service"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dataset", type=Path, metavar="DIR", help="records of build_records")
     add("--run", type=Path, required=True, metavar="DIR", help="run directory, made if needed")
     add("--config", type=Path, metavar="FILE", help="config.json of a run to repeat")
+    add(
+        "--from",
+        dest="begin",
+        type=Path,
+        metavar="RUN",
+        help="begin with the weights of another run's best epoch, and with its settings",
+    )
     add("--dry-run", action="store_true", help="build everything, make two steps, print a plan")
     add_encoder(parser, default=None)
     add(
@@ -64,6 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_recipe(group) -> None:
     add = group.add_argument
+    add(
+        "--objective",
+        metavar="NAME",
+        help="cross_entropy, or self_critical: the CIDEr-D of captions drawn from the model, which "
+        "wants --from, and --learning-rate 0.0001 (default: cross_entropy)",
+    )
+    add("--samples", type=int, help="captions drawn of each picture for it (default: 5)")
     add("--epochs", type=int, help="passes over the training split, at most (default: 13)")
     add("--batch-size", type=int, help="pictures a step, with all their captions (default: 32)")
     add("--learning-rate", type=float, help="peak, reached after the warm-up (default: 0.001)")
@@ -169,6 +187,12 @@ def _add_execution(group) -> None:
     )
     add("--save-every", type=int, metavar="STEPS", help="between checkpoints (default: 100)")
     add(
+        "--keep-epochs",
+        action="store_true",
+        default=None,
+        help="keep the weights of every epoch, for `tfcap evaluate --epoch`",
+    )
+    add(
         "--skip-corrupt",
         action="store_true",
         default=None,
@@ -208,12 +232,18 @@ def _load(arguments: argparse.Namespace):
     from records.manifest import load_manifest
     from tfcap.config import RunConfig
 
-    if not (arguments.dataset or arguments.config):
-        raise UserError("no dataset: give --dataset, or --config of a run to repeat")
+    if arguments.config and arguments.begin:
+        raise UserError("--config repeats a run, --from goes on from one: give one of both")
     repeated = RunConfig.load(arguments.config) if arguments.config else None
-    dataset = arguments.dataset or Path(repeated.dataset)
+    begun = _begun(arguments.begin) if arguments.begin else None
+    earlier = repeated or begun
+    if not (arguments.dataset or earlier):
+        raise UserError("no dataset: give --dataset, --from a run, or --config of one to repeat")
+    dataset = arguments.dataset or Path(earlier.dataset)
     manifest = load_manifest(dataset)
-    config = _changed(repeated or _default(manifest), arguments)
+    if begun:
+        _check_vocabulary(arguments.begin, dataset)
+    config = _changed(earlier or _default(manifest), arguments)
     place = {"dataset": str(dataset.resolve()), "fingerprint": manifest.fingerprint}
     config = dataclasses.replace(config, **place)
     if repeated and (differences := repeated.differences(config)):
@@ -222,6 +252,33 @@ def _load(arguments: argparse.Namespace):
             "leave out those flags, or --config; a fingerprint tells of another --dataset"
         )
     return config, manifest
+
+
+def _begun(run: Path):
+    """Return the configuration of a run, with the weights of its best epoch to begin with."""
+    from records.errors import UserError
+    from tfcap import runs
+    from tfcap.config import RunConfig
+
+    config = RunConfig.load(run / runs.CONFIG)
+    encoder, decoder = ((run / name).resolve() for name in (runs.ENCODER, runs.DECODER))
+    if not decoder.exists():
+        raise UserError(f"--from {run} has no trained epoch yet: run `tfcap train` on it first")
+    model = dataclasses.replace(
+        config.model, encoder_weights=str(encoder), decoder_weights=str(decoder)
+    )
+    return dataclasses.replace(config, model=model)
+
+
+def _check_vocabulary(run: Path, dataset: Path) -> None:
+    from records.errors import UserError
+    from records.vocabulary import Vocabulary
+    from tfcap import runs
+
+    if Vocabulary.read(run / runs.VOCABULARY) != Vocabulary.read(dataset / runs.VOCABULARY):
+        raise UserError(
+            f"{dataset} has another vocabulary than --from {run}: give the dataset of that run"
+        )
 
 
 def _default(manifest):
@@ -272,6 +329,7 @@ def _changed(config, arguments: argparse.Namespace):
         training=training,
         execution=execution,
         encoder_fingerprint=weights_fingerprint(weights),
+        decoder_fingerprint=weights_fingerprint(model.decoder_weights),
     )
 
 

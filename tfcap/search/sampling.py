@@ -43,17 +43,22 @@ def sample(
     spec: SamplingSpec = SamplingSpec(),
     prompts: tf.RaggedTensor | None = None,
     no_repeat: int = 0,
+    seed: tf.Tensor | None = None,
 ) -> Hypotheses:
     """Draw a caption of each picture; other arguments as of `walk`.
 
     The same seed draws the same captions of the same batch. Log probabilities are of the model,
     whatever the temperature.
+
+    Args:
+        seed: int [2], in the place of the spec's.
     """
+    seed = tf.constant([spec.seed, 0]) if seed is None else seed
 
     def draw(logits, position):
         allowed = truncated(logits / spec.temperature, spec.top_k, spec.top_p)
-        seed = tf.stack([tf.constant(spec.seed), position])
-        return tf.random.stateless_categorical(allowed, 1, seed, tf.int32)[:, 0]
+        own = tf.random.experimental.stateless_fold_in(seed, position)
+        return tf.random.stateless_categorical(allowed, 1, own, tf.int32)[:, 0]
 
     return walk(decoder, features, max_words, draw, prompts, no_repeat)
 

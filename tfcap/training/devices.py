@@ -129,23 +129,24 @@ def lost_hosts_named() -> Iterator[None]:
 
 
 def share_of(
-    batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor], replica: int | tf.Tensor, replicas: int
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    batch: tuple[tf.Tensor, ...], replica: int | tf.Tensor, replicas: int
+) -> tuple[tf.Tensor, ...]:
     """Return the part of a batch that a replica trains on: contiguous rows, as many each.
 
     A batch that does not divide is filled up with rows without words, which count nothing.
 
     Args:
-        batch: (pictures [B, ...], inputs [B, K, T], targets [B, K, T]).
+        batch: (pictures [B, ...], inputs [B, K, T], targets [B, K, T], others [B, ...]).
         replica: its number on this host.
         replicas: how many this host has.
     """
     if replicas == 1:
         return batch
-    pictures, inputs, targets = batch
+    pictures, inputs, targets, *others = batch
     rows = tf.shape(inputs)[0]
     share = (rows + replicas - 1) // replicas
     mine = replica * share + tf.range(share)
     there = tf.minimum(mine, rows - 1)
     targets = tf.where((mine < rows)[:, None, None], tf.gather(targets, there), PAD_ID)
-    return tf.gather(pictures, there), tf.gather(inputs, there), targets
+    pictures, inputs, *others = (tf.gather(part, there) for part in (pictures, inputs, *others))
+    return pictures, inputs, targets, *others

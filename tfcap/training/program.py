@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import math
 import shutil
+import time
 from pathlib import Path
 
 import keras
@@ -30,6 +31,8 @@ from tfcap.features import FeatureCache, Placement
 from tfcap.metrics import References
 from tfcap.training import log
 from tfcap.training.devices import Hosts, choose_strategy, lost_hosts_named, meet
+from tfcap.training.objectives import CrossEntropy, Objective, SelfCritical
+from tfcap.training.reward import CiderReward, reference_ids
 from tfcap.training.schedule import History, best_epoch, fine_tunes, is_over, learning_rates
 from tfcap.training.source import Encode, Source, open_caches, place_encoder
 from tfcap.training.state import Checkpoints, TrainingState
@@ -153,9 +156,17 @@ class Training:
         corrupt = Corrupt() if config.execution.skip_corrupt else None
         parts = (config, self.manifest, captioner, placement, encode, caches)
         source = Source(*parts, corrupt, self.hosts)
-        parts = (captioner, self.state, self.spec, self.strategy)
-        step = TrainStep(*parts, encode, source.spec, tunes, self.hosts.hosts)
+        parts = (captioner, self.state, self.spec, self._objective(source), self.strategy)
+        step = TrainStep(*parts, source.on_device, source.spec, tunes, self.hosts.hosts)
         return Phase(tunes, source, step, SplitDecoder(captioner, encode))
+
+    def _objective(self, source: Source) -> Objective:
+        spec, captioner = self.spec, self.captioner
+        if spec.objective == "cross_entropy":
+            return CrossEntropy(spec.label_smoothing)
+        shards = self.manifest.shard_paths(Path(self.config.dataset), "train")
+        references = reference_ids(shards, captioner.vocabulary, captioner.max_words)
+        return SelfCritical(captioner, source.on_device, spec, CiderReward.of(references))
 
     def _caches(self, encode: Encode) -> dict[str, FeatureCache]:
         """Return the stored features; of several hosts, one writes them while the others wait."""
@@ -170,6 +181,7 @@ class Training:
         if done == self.steps:
             return  # killed in validation
         seen = min(done * spec.batch_size, self.pictures)
+        began = time.perf_counter()
         try:
             with log.EpochBar(epoch, spec.epochs, self.pictures, seen) as bar:
                 for batch in phase.source.train(epoch, done):
@@ -185,6 +197,8 @@ class Training:
         finally:
             # Ctrl-C and damage too: a step changes all of the state or nothing.
             self.checkpoints.save()
+            if self.hosts.chief:
+                runs.add_time(self.run, epoch, time.perf_counter() - began)
         if (corrupt := phase.source.corrupt) and corrupt.count:
             tqdm.write(f"{corrupt.count} damaged records left out, such as {corrupt.places[0]}")
 
@@ -205,10 +219,17 @@ class Training:
             figures = {"epoch": epoch + 1, "loss": self.state.mean_loss()}
             history = [*history, {**figures, **self._validate(phase, epoch)}]
             if best_epoch(history) == epoch:
-                if phase.fine_tunes:
-                    save_weights(self.captioner.encoder, self.run / runs.ENCODER)
-                save_weights(self.captioner.decoder, self.run / runs.DECODER)
+                self._save_weights(self.run, phase.fine_tunes)
+            if self.config.execution.keep_epochs:
+                directory = runs.epoch_directory(self.run, epoch)
+                directory.mkdir(parents=True, exist_ok=True)
+                self._save_weights(directory, self.spec.fine_tune.epochs > 0)
         runs.write_history(self.run, history, best_epoch(history))
+
+    def _save_weights(self, directory: Path, encoder: bool) -> None:
+        if encoder:
+            save_weights(self.captioner.encoder, directory / runs.ENCODER)
+        save_weights(self.captioner.decoder, directory / runs.DECODER)
 
     def _validate(self, phase: Phase, epoch: int) -> dict:
         decoded = phase.decoder.decode(phase.source.validation(), len(self.references))

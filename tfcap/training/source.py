@@ -67,6 +67,11 @@ class Source:
             return tf.TensorSpec([None, *encoder.input_shape[1:]], tf.uint8)
         return tf.TensorSpec(encoder.output_shape, tf.float32)
 
+    @property
+    def on_device(self) -> Encode:
+        """What makes features, float32 [B, h, w, C], of a batch's `image` or `features`."""
+        return self.encode if self.placement.where == "device" else tf.identity
+
     def train(self, epoch: int, step: int = 0) -> tf.data.Dataset:
         """Return the batches of an epoch (counted from 0) from a step of it on."""
         spec = self.config.training

@@ -49,7 +49,7 @@ class TrainingState(tf.Module):
         average: of all weights that are trained; None without one.
         epoch: epochs that have ended, int64.
         step: steps done in the epoch under way, int64.
-        loss: sum over the words of the epoch under way, float64; `words` counts them.
+        loss: sum over the epoch under way, float64; `count` of what it is a sum.
     """
 
     def __init__(self, captioner: Captioner, spec: TrainingSpec):
@@ -63,7 +63,7 @@ class TrainingState(tf.Module):
         self.average = MovingAverage(weights, spec.average) if spec.average else None
         with tf.device("CPU"):
             self.epoch, self.step = (tf.Variable(0, dtype=tf.int64) for _ in range(2))
-            self.loss, self.words = (tf.Variable(0, dtype=tf.float64) for _ in range(2))
+            self.loss, self.count = (tf.Variable(0, dtype=tf.float64) for _ in range(2))
 
     @property
     def decoder_weights(self) -> list[keras.Variable]:
@@ -83,13 +83,13 @@ class TrainingState(tf.Module):
         ]
 
     def mean_loss(self) -> float:
-        """Return the loss of the epoch so far in nats per word."""
-        return float(self.loss / tf.maximum(self.words, 1))
+        """Return the loss of the epoch so far: nats per word, or the negative mean reward."""
+        return float(self.loss / tf.maximum(self.count, 1))
 
     def end_epoch(self) -> None:
         """Move on to the next epoch."""
         self.epoch.assign_add(1)
-        for variable in (self.step, self.loss, self.words):
+        for variable in (self.step, self.loss, self.count):
             variable.assign(tf.zeros_like(variable))
 
 
@@ -111,7 +111,7 @@ class Checkpoints:
             for name in ("decoder", "encoder", "optimizer", "encoder_optimizer", "average")
             if (part := getattr(state, name)) is not None
         }
-        position = {name: getattr(state, name) for name in ("epoch", "step", "loss", "words")}
+        position = {name: getattr(state, name) for name in ("epoch", "step", "loss", "count")}
         checkpoint = tf.train.Checkpoint(**parts, **position)
         self._manager = tf.train.CheckpointManager(checkpoint, self._directory, max_to_keep=1)
 

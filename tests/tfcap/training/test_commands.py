@@ -8,8 +8,10 @@ import pytest
 from tiny import main, train
 
 from beam_jobs.build_records import main as build_records
+from records.errors import UserError
 from records.files import write_whole
 from tfcap import runs
+from tfcap.captioner import load_captioner
 
 
 def figures(run):
@@ -20,11 +22,29 @@ def test_a_run_directory_is_whole(run):
     names = {path.name for path in run.iterdir()}
     assert names == {
         *(runs.CONFIG, runs.VOCABULARY, runs.ENCODER, runs.DECODER),
-        *(runs.CHECKPOINTS, runs.METRICS, runs.SAMPLES, runs.LOGS),
+        *(runs.CHECKPOINTS, runs.METRICS, runs.SAMPLES, runs.LOGS, runs.TIMES),
     }
     assert [epoch["epoch"] for epoch in figures(run)] == [1, 2]
+    assert len(runs.read_times(run)) == 2 and min(runs.read_times(run)) > 0
     samples = json.loads((run / runs.SAMPLES).read_text())
     assert all(set(sample["epochs"]) == {"1", "2"} for sample in samples.values())
+
+
+def test_every_epoch_is_kept_if_asked_for(dataset, tmp_path):
+    run = tmp_path / "run"
+    flags = ("--keep-epochs", "--fine-tune-epochs", "1", "--fine-tune-rate", "0.1")
+    assert train(dataset, run, *flags) == 0
+    best, *epochs = (load_captioner(run, epoch) for epoch in (None, 1, 2))
+    number = 1 + max((0, 1), key=lambda epoch: figures(run)[epoch]["val_CIDEr"])
+    for part in ("encoder", "decoder"):
+        first, last, chosen = (
+            [weight.numpy() for weight in getattr(each, part).weights] for each in (*epochs, best)
+        )
+        assert any((a != b).any() for a, b in zip(first, last, strict=True))
+        theirs = (first, last)[number - 1]
+        assert all((a == b).all() for a, b in zip(theirs, chosen, strict=True))
+    with pytest.raises(UserError, match="has not kept epoch 3"):
+        load_captioner(run, 3)
 
 
 def test_a_wrong_weights_file_leaves_nothing_behind(dataset, tmp_path, capsys):

@@ -12,6 +12,7 @@ from tfcap.captioner import build_captioner
 from tfcap.config import FineTuneSpec, ModelSpec, OptimizerSpec, TrainingSpec
 from tfcap.decoders import LSTMAttentionSpec, TransformerSpec
 from tfcap.training.average import MovingAverage
+from tfcap.training.objectives import CrossEntropy
 from tfcap.training.state import TrainingState
 from tfcap.training.step import TrainStep
 
@@ -22,7 +23,11 @@ DECODERS = {
 }
 
 
-def make(spec, decoder="lstm", pixels=False):
+def cross_entropy(captioner, spec):
+    return CrossEntropy(spec.label_smoothing)
+
+
+def make(spec, decoder="lstm", pixels=False, objective=cross_entropy):
     """Return a captioner, its state and its step; the weights are the same each time."""
     keras.utils.set_random_seed(3)
     model = ModelSpec("tiny", "none", DECODERS[decoder])
@@ -38,7 +43,8 @@ def make(spec, decoder="lstm", pixels=False):
 
     strategy = tf.distribute.get_strategy()
     tunes = spec.fine_tune.epochs > 0
-    return captioner, state, TrainStep(captioner, state, spec, strategy, encode, shape, tunes)
+    parts = (captioner, state, spec, objective(captioner, spec), strategy)
+    return captioner, state, TrainStep(*parts, encode if pixels else tf.identity, shape, tunes)
 
 
 def batch_of(captioner, pixels=False):

@@ -1,0 +1,145 @@
+"""What a training makes small: cross-entropy with the references, or the negative reward."""
+
+import abc
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import tensorflow as tf
+
+from records.vocabulary import PAD_ID, START_ID
+from tfcap.captioner import Captioner, caption_losses
+from tfcap.config import TrainingSpec
+from tfcap.search.sampling import sample
+from tfcap.training.reward import CiderReward
+
+
+class Loss(NamedTuple):
+    """The loss of a batch; each is a sum, float32 [].
+
+    Attributes:
+        value: what is made small, over the words of the targets.
+        shown: the loss as people know it, over `shown_count`.
+        shown_count: words, or captions.
+    """
+
+    value: tf.Tensor
+    shown: tf.Tensor
+    shown_count: tf.Tensor
+
+
+class Objective(abc.ABC):
+    """What a training makes small.
+
+    Attributes:
+        extra: names and types of what it takes of a batch beside pictures, inputs and targets.
+    """
+
+    extra: ClassVar[dict[str, tf.TensorSpec]] = {}
+
+    def prepare(self, batch: dict, number: int) -> dict:
+        """Return a batch of `tfcap.data` as `loss` wants it: with `extra`, for one.
+
+        Args:
+            batch: of this host.
+            number: of the step in the whole training.
+        """
+        return batch
+
+    @abc.abstractmethod
+    def loss(
+        self,
+        captioner: Captioner,
+        features: tf.Tensor,
+        inputs: tf.Tensor,
+        targets: tf.Tensor,
+        *extra: tf.Tensor,
+    ) -> Loss:
+        """Return the loss, with dropout on.
+
+        Args:
+            captioner: in training.
+            features: float [B, h, w, C].
+            inputs: int32 [B, K, T], captions that begin with <start>.
+            targets: int32 [B, K, T], the word after each input; <pad> does not count.
+            extra: in order.
+        """
+
+
+class CrossEntropy(Objective):
+    """Teacher forcing: the cross-entropy of every next word, with smoothed labels."""
+
+    def __init__(self, label_smoothing: float):
+        self._label_smoothing = label_smoothing
+
+    def loss(self, captioner, features, inputs, targets):
+        arguments = (captioner.decoder, features, inputs, targets, self._label_smoothing)
+        losses, _ = caption_losses(*arguments, training=True)
+        value = tf.reduce_sum(losses)
+        return Loss(value, value, tf.cast(tf.size(losses), tf.float32))
+
+
+class SelfCritical(Objective):
+    """Reinforcement of drawn captions that are better than the others of their picture.
+
+    Rennie et al. 2017, "Self-critical Sequence Training for Image Captioning"; the baseline is the
+    mean reward of the picture's other captions (Luo 2020, "A Better Variant of Self-Critical
+    Sequence Training"). The loss as people know it is the negative mean reward.
+    """
+
+    extra: ClassVar = {"rewards": tf.TensorSpec([None, None], tf.float32)}
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        encode: Callable[[tf.Tensor], tf.Tensor],
+        spec: TrainingSpec,
+        reward: CiderReward,
+    ):
+        """Prepare.
+
+        Args:
+            captioner: in training.
+            encode: pictures as they come in batches to features, float32 [B, h, w, C].
+            spec: the recipe.
+            reward: of drawn captions.
+        """
+        self._captioner, self._encode, self._spec = captioner, encode, spec
+        self._reward = reward
+        self._draw = tf.function(self._drawn, autograph=False, reduce_retracing=True)
+
+    def prepare(self, batch, number):
+        name = "image" if "image" in batch else "features"
+        words = self._draw(batch[name], tf.constant(number, tf.int64))
+        rewards = self._reward(words.numpy(), batch["targets"].numpy())
+        inputs = tf.concat([tf.fill([*words.shape[:2], 1], START_ID), words[..., :-1]], axis=2)
+        return {
+            name: batch[name],
+            "inputs": tf.where(words == PAD_ID, PAD_ID, inputs),
+            "targets": words,
+            "rewards": tf.constant(rewards),
+        }
+
+    def loss(self, captioner, features, inputs, targets, rewards):
+        losses, counts = caption_losses(captioner.decoder, features, inputs, targets, training=True)
+        there = tf.cast(tf.reduce_any(targets != PAD_ID, axis=2), tf.float32)
+        samples = self._spec.samples
+        mean = tf.reduce_mean(rewards, axis=1, keepdims=True)
+        # A caption's own reward is a share of the mean: taken out, what is left is of the others.
+        advantages = (rewards - mean) * samples / (samples - 1)
+        lengths = tf.reduce_sum(tf.cast(counts, tf.int32), axis=2)
+        weights = tf.repeat(tf.reshape(advantages, [-1]), tf.reshape(lengths, [-1]))
+        return Loss(
+            tf.reduce_sum(weights * losses),
+            -tf.reduce_sum(rewards * there),
+            tf.reduce_sum(there),
+        )
+
+    def _drawn(self, pictures, number):
+        """Return captions drawn from the model without dropout, int32 [B, S, T]."""
+        captioner, samples = self._captioner, self._spec.samples
+        seed = tf.constant([self._spec.seed, 2], tf.int64)  # 0 is the order's, 1 the dropout's
+        seed = tf.random.experimental.stateless_fold_in(seed, number)
+        features = tf.repeat(self._encode(pictures), samples, axis=0)
+        words = sample(captioner.decoder, features, captioner.max_words, seed=seed).words
+        longest = tf.reduce_max(tf.math.count_nonzero(words, axis=1))
+        return tf.reshape(words[:, :longest], [-1, samples, longest])
