@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfcap.metrics import References, read_predictions
+from tfcap.metrics.meteor import load_lexicon
 from tfcap.metrics.ptb import ptb_tokenize
 
 SHARED = Path(os.environ.get("TFCAP_SHARED", Path(__file__).resolve().parents[2] / "../shared"))
@@ -63,3 +64,17 @@ def test_repeated_evaluation_is_quick(golden_set):
     start = time.process_time()
     references.score(predictions)
     assert time.process_time() - start < 2
+
+
+def test_meteor_of_1000_pictures_is_quick_and_ranks_as_meteor_15_does():
+    """The numbers are others: see `tfcap.metrics.meteor`."""
+    references, scores, lexicon = References(load("val_references")), {}, load_lexicon()
+    start = time.process_time()
+    for name in ("val_greedy", "val_beam3"):
+        predictions = read_predictions(GOLDEN / f"{name}_predictions.json")
+        scores[name] = references.statistics(predictions, lexicon).scores()[lexicon.metric]
+    assert time.process_time() - start < 10
+    official = load("scores")
+    for name, score in scores.items():
+        assert score > 1.5 * official[name]["METEOR-1.5"]
+    assert scores["val_beam3"] > scores["val_greedy"]

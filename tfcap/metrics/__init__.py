@@ -1,4 +1,4 @@
-"""Caption metrics that agree with the COCO evaluation code, in plain Python."""
+"""Caption metrics that agree with the COCO evaluation code, without its Java."""
 
 from tfcap.metrics.results import read_predictions, write_predictions
 from tfcap.metrics.scores import References, Scores, score_captions

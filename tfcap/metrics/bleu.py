@@ -6,9 +6,10 @@ with the reference of the closest length.
 """
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from tfcap.metrics.ngrams import LONGEST, Ngram, count_ngrams
 
@@ -59,6 +60,11 @@ class BleuMatches:
     correct: tuple[int, ...]
     guessed: tuple[int, ...]
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """All in a row: what `bleu_of_totals` wants summed over the captions."""
+        return (self.length, self.reference_length, *self.correct, *self.guessed)
+
 
 def match_caption(references: BleuReferences, tokens: Sequence[str]) -> BleuMatches:
     """Count what the caption's tokens and its references have in common."""
@@ -80,15 +86,22 @@ def corpus_bleu(matches: Iterable[BleuMatches]) -> tuple[float, ...]:
     Counts and lengths are summed over the corpus before precisions and the brevity penalty are
     taken, so the result is not the mean of the pictures' scores.
     """
-    matches = list(matches)
-    length = sum(match.length for match in matches)
-    reference_length = sum(match.reference_length for match in matches)
+    totals = np.sum([match.counts for match in matches], axis=0)
+    return tuple(bleu_of_totals(totals).tolist())
+
+
+def bleu_of_totals(totals: np.ndarray) -> np.ndarray:
+    """Return BLEU-1..4 of corpora of which the counts are summed.
+
+    Args:
+        totals: [..., 10], sums of `BleuMatches.counts`.
+
+    Returns:
+        float64 [..., 4], in points (0-100).
+    """
+    length, reference_length = totals[..., 0], totals[..., 1]
+    correct, guessed = totals[..., 2 : 2 + LONGEST], totals[..., 2 + LONGEST :]
     ratio = (length + TINY) / (reference_length + SMALL)
-    penalty = math.exp(min(0.0, 1 - 1 / ratio))
-    product, scores = 1.0, []
-    for order in range(LONGEST):
-        correct = sum(match.correct[order] for match in matches)
-        guessed = sum(match.guessed[order] for match in matches)
-        product *= (correct + TINY) / (guessed + SMALL)
-        scores.append(100 * penalty * product ** (1 / (order + 1)))
-    return tuple(scores)
+    penalty = np.exp(np.minimum(0.0, 1 - 1 / ratio))
+    products = np.cumprod((correct + TINY) / (guessed + SMALL), axis=-1)
+    return 100 * penalty[..., np.newaxis] * products ** (1 / np.arange(1, LONGEST + 1))

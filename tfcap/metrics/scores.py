@@ -6,10 +6,9 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from records.captions import DEFAULT_CLEANING, CaptionSpec, clean_caption
 from records.errors import UserError
-from tfcap.metrics.bleu import BleuReferences, corpus_bleu, match_caption
-from tfcap.metrics.cider import CiderReferences
+from tfcap.metrics.meteor import Lexicon
+from tfcap.metrics.per_picture import BLEU, CIDER_D, ROUGE_L, PictureStatistics, TokenReferences
 from tfcap.metrics.ptb import ptb_tokenize
-from tfcap.metrics.rouge import rouge_l
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +31,17 @@ class Scores:
 
     def to_dict(self) -> dict[str, float | int]:
         """Return the scores by the names that reports and result files use."""
-        bleu = {f"BLEU-{order}": score for order, score in enumerate(self.bleu, start=1)}
+        bleu = dict(zip(BLEU, self.bleu, strict=True))
         others = {"CIDEr": self.cider, "exact": self.exact, "images": self.count}
-        return {**bleu, "ROUGE-L": self.rouge_l, **others}
+        return {**bleu, ROUGE_L: self.rouge_l, **others}
 
 
 class References:
-    """The references of a set, tokenized and counted once for any number of evaluations."""
+    """The references of a set, tokenized and counted once for any number of evaluations.
+
+    Attributes:
+        by_tokens: the same references, as the metrics see them.
+    """
 
     def __init__(
         self, references: Mapping[Hashable, Sequence[str]], caption: CaptionSpec = DEFAULT_CLEANING
@@ -59,12 +62,12 @@ class References:
                 raise UserError(
                     f"picture {picture!r} has no reference caption; add one or leave it out"
                 )
-        self._tokens = tokens = {
-            picture: [ptb_tokenize(caption) for caption in captions]
-            for picture, captions in references.items()
-        }
-        self._bleu = {picture: BleuReferences.prepare(each) for picture, each in tokens.items()}
-        self._cider = CiderReferences(tokens)
+        self.by_tokens = TokenReferences(
+            {
+                picture: [ptb_tokenize(caption) for caption in captions]
+                for picture, captions in references.items()
+            }
+        )
         self._caption = caption
         self._cleaned = {
             picture: frozenset(clean_caption(each, caption) for each in captions)
@@ -77,20 +80,34 @@ class References:
         Raises:
             UserError: a picture lacks its prediction, or a prediction its picture.
         """
-        tokens = self._tokenize(predictions)
+        scores = self.statistics(predictions).scores()
         return Scores(
-            bleu=corpus_bleu(
-                match_caption(self._bleu[picture], words) for picture, words in tokens.items()
-            ),
-            rouge_l=statistics.fmean(
-                rouge_l(self._tokens[picture], words) for picture, words in tokens.items()
-            ),
-            cider=statistics.fmean(self._cider_per_picture(tokens).values()),
-            exact=statistics.fmean(
-                clean_caption(caption, self._caption) in self._cleaned[picture]
-                for picture, caption in predictions.items()
-            ),
+            bleu=tuple(scores[name] for name in BLEU),
+            rouge_l=scores[ROUGE_L],
+            cider=scores[CIDER_D],
+            exact=self.exact(predictions),
             count=len(predictions),
+        )
+
+    def statistics(
+        self, predictions: Mapping[Hashable, str], lexicon: Lexicon | None = None
+    ) -> PictureStatistics:
+        """Return what each picture adds to the scores, in the order of the references.
+
+        Args:
+            predictions: one caption for each picture of the set.
+            lexicon: what METEOR matches words with; None leaves METEOR out.
+
+        Raises:
+            UserError: a picture lacks its prediction, or a prediction its picture.
+        """
+        return self.by_tokens.statistics(self._tokenize(predictions), lexicon)
+
+    def exact(self, predictions: Mapping[Hashable, str]) -> float:
+        """Return the share (0-1) of captions that, cleaned, equal a reference of their picture."""
+        return statistics.fmean(
+            clean_caption(caption, self._caption) in self._cleaned[picture]
+            for picture, caption in predictions.items()
         )
 
     def cider_per_picture(self, predictions: Mapping[Hashable, str]) -> dict[Hashable, float]:
@@ -99,13 +116,10 @@ class References:
         Raises:
             UserError: a picture lacks its prediction, or a prediction its picture.
         """
-        return self._cider_per_picture(self._tokenize(predictions))
-
-    def _cider_per_picture(self, tokens: Mapping[Hashable, Sequence[str]]) -> dict[Hashable, float]:
-        return {picture: self._cider.score(picture, words) for picture, words in tokens.items()}
+        return self.by_tokens.cider(self._tokenize(predictions))
 
     def _tokenize(self, predictions: Mapping[Hashable, str]) -> dict[Hashable, list[str]]:
-        known = self._bleu.keys()
+        known = self.by_tokens.tokens
         missing = [picture for picture in known if picture not in predictions]
         if missing:
             raise UserError(
