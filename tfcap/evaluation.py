@@ -1,16 +1,13 @@
 """Evaluation: caption whole splits, and hold the captions against their references."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
 from tqdm import tqdm
 
-from records.example import PictureRecord, decode_example
-from records.tfrecord import read_records
 from tfcap.captioner import Captioner, caption_loss
 
 
@@ -104,14 +101,3 @@ def caption_bytes(
         rows = zip(batch, found["caption"].numpy(), found["error"].numpy(), strict=True)
         for (key, _), caption, error in rows:
             yield Captioned(key, caption.decode(), error.decode())
-
-
-def read_pictures(shards: Sequence[Path]) -> Iterator[PictureRecord]:
-    """Read the records of shards in stored order."""
-    for shard in shards:
-        yield from map(decode_example, read_records(shard))
-
-
-def read_references(shards: Sequence[Path]) -> dict[str, tuple[str, ...]]:
-    """Return the raw captions of each picture in the shards, by key."""
-    return {record.filename: record.raw_captions for record in read_pictures(shards)}

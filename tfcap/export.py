@@ -87,12 +87,14 @@ class Export:
         signatures: functions of keyword tensors, by name.
         picture: how its encoder wants pictures to be made.
         caption: how its captions were cleaned.
+        search: how its captions are searched for.
     """
 
     path: Path
     signatures: dict[str, Callable]
     picture: PictureSpec
     caption: CaptionSpec
+    search: SearchSpec
 
 
 def load_export(path: Path) -> Export:
@@ -109,6 +111,7 @@ def load_export(path: Path) -> Export:
         card = json.loads((path / CARD).read_text("utf-8"))
         picture = PictureSpec.from_dict(card["picture"])
         caption = CaptionSpec.from_dict(card["caption"])
+        search = SearchSpec.from_dict(card["search"])
         if not card["portable"]:
             import tensorflow_text  # noqa: F401  (registers the ops that the graph uses)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -119,7 +122,7 @@ def load_export(path: Path) -> Export:
         loaded = tf.saved_model.load(str(path))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{path} cannot be loaded ({error}): export the run again") from None
-    return Export(path, dict(loaded.signatures), picture, caption)
+    return Export(path, dict(loaded.signatures), picture, caption, search)
 
 
 def _card(run: Path, portable: bool, how: SearchSpec) -> dict:

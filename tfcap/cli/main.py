@@ -15,6 +15,7 @@ from tfcap.cli import (
     export,
     inspect,
     pretrain,
+    score,
     serve_data,
     train,
     verify,
@@ -31,6 +32,7 @@ From pictures to captions (`python -m beam_jobs.build_records` makes the records
   tfcap pretrain --dataset DATASET --output FILE an encoder, without ImageNet weights
   tfcap train --dataset DATASET --run RUN        train a captioner
   tfcap evaluate --run RUN --dataset DATASET     BLEU and CIDEr-D on the validation split
+  tfcap score --references FILE --predictions FILE   the same of captions in a file
   tfcap export --run RUN --output BASE           write BASE/<version>/, a SavedModel
   tfcap caption --model BASE picture.jpg         caption pictures with it
   tfcap serve-data                               decode pictures for a training elsewhere
@@ -47,6 +49,7 @@ COMMANDS = {
     "pretrain": pretrain,
     "train": train,
     "evaluate": evaluate,
+    "score": score,
     "export": export,
     "caption": caption,
     "serve-data": serve_data,

@@ -43,6 +43,15 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def search_name(how) -> str:
+    """Return what a `SearchSpec` says other than its default, in one word."""
+    default = type(how)()
+    changed = {
+        name: value for name, value in how.to_dict().items() if value != getattr(default, name)
+    }
+    return ",".join(f"{name}={value}" for name, value in changed.items()) or "greedy"
+
+
 def search_spec(arguments: argparse.Namespace):
     """Return the search that the flags ask for.
 

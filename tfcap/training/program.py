@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from records.errors import UserError
 from records.manifest import Manifest
+from records.reading import read_references
 from records.vocabulary import Vocabulary
 from tfcap import runs
 from tfcap.captioner import build_captioner
@@ -26,7 +27,7 @@ from tfcap.data import Corrupt
 from tfcap.data.service import check_service
 from tfcap.encoders import save_weights
 from tfcap.encoders.inference import inference_encoder
-from tfcap.evaluation import SplitDecoder, read_references
+from tfcap.evaluation import SplitDecoder
 from tfcap.features import FeatureCache, Placement
 from tfcap.metrics import References
 from tfcap.training import log
