@@ -11,6 +11,7 @@ from setuptools import find_packages, setup
 BASE = [
     "apache-beam>=2.77,<2.78",
     "google-crc32c>=1.6,<2",
+    "nltk>=3.9,<4",  # stems for METEOR; its data are not needed
     "numpy>=2,<2.5",  # Beam's own upper bound
     "pillow>=11,<13",
     "tqdm>=4.66,<5",

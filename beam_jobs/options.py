@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import io
-import json
 import os
 import shlex
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from beam_jobs.job import Budget
@@ -105,6 +104,9 @@ def make_pipeline(arguments: argparse.Namespace, for_beam: list[str]) -> beam.Pi
     flags = [f"--runner={arguments.runner}", *for_beam]
     if arguments.workers == 1:
         return beam.Pipeline(options=PipelineOptions(flags))
+    # By the clock, Beam sends from another thread what an encoder may have written half of: an
+    # element that is cut in two is read as others, or for ever. By size, it sends whole elements.
+    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
     return beam.Pipeline(
         runner=FnApiRunner(SubprocessSDKEnvironment.from_command_string(_worker_command())),
         options=PipelineOptions([*flags, f"--direct_num_workers={arguments.workers}"]),
@@ -259,8 +261,6 @@ def _worker_command() -> str:
         # One arena of malloc for all threads: those of Beam's channels would each keep what they
         # freed.
         "MALLOC_ARENA_MAX": "1",
-        # What a worker has read is sent as it goes: Beam would hold 10 MB of it, several times.
-        "PIPELINE_OPTIONS": json.dumps({"experiments": ["data_buffer_time_limit_ms=50"]}),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.getenv("PYTHONPATH")])),
     }
     setting = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())

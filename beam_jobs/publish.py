@@ -1,6 +1,7 @@
 """The job's last step: from staged shards to a dataset that readers may open."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 
 from apache_beam.io.filesystems import FileSystems
@@ -34,8 +35,10 @@ def publish_dataset(outcome: Outcome, job: BuildJob) -> None:
         job: the run.
 
     Raises:
-        JobFailed: no picture is left, or more were rejected than the job allows.
+        JobFailed: no picture is left, or more were rejected than the job allows; a runner has lost
+            or doubled the outcome of a shard.
     """
+    _check_shards(outcome, job)
     if not outcome.records:
         _fail_without_pictures(outcome, job)
     files = beside_shards(outcome, job)
@@ -105,6 +108,13 @@ def _check_budget(outcome: Outcome, job: BuildJob) -> None:
             f"{job.staged_path(DEAD_LETTERS)}, mend them and add --retry-failed, or raise "
             "--max-bad; the good ones are kept",
         )
+
+
+def _check_shards(outcome: Outcome, job: BuildJob) -> None:
+    expected, found = job.shard_files(), Counter(shard.file for shard in outcome.shards)
+    for file in sorted({*expected, *found}):
+        if found[file] != 1:
+            _fail(job, f"{file} came back {found[file]} times from the runner: run the job again")
 
 
 def _fail_without_pictures(outcome: Outcome, job: BuildJob) -> None:

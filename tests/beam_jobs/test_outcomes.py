@@ -2,12 +2,19 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beam_jobs.job import BuildJob
 from beam_jobs.outcomes import Outcome, merge
+from beam_jobs.publish import JobFailed, publish_dataset
+from beam_jobs.source import FROM_SOURCE, Source
+from records.captions import CaptionSpec
 from records.dead_letters import DeadLetter, Reason, dead_letter_lines, parse_dead_letters
-from records.manifest import ShardInfo
+from records.manifest import MANIFEST, ShardInfo, SourceInfo
+from records.pictures import PictureSpec
+from records.sources import Columns
 
 TEXT = st.text("ab\n\u2028", max_size=2)
 LETTERS = st.builds(DeadLetter, TEXT, st.sampled_from([Reason.MISSING, Reason.TRUNCATED]), TEXT)
@@ -75,3 +82,28 @@ def test_dead_letters_are_a_json_object_a_line_in_order_of_keys(letters):
 @given(OUTCOMES)
 def test_a_receipt_gives_the_outcome_back(outcome):
     assert Outcome.from_dict(json.loads(json.dumps(outcome.to_dict()))) == outcome
+
+
+@pytest.mark.parametrize(
+    ("indices", "told"), [([0], "00001-of-00002 came back 0"), ([0, 1, 1], "2")]
+)
+def test_a_dataset_that_the_runner_lost_or_doubled_a_shard_of_is_not_published(
+    indices, told, tmp_path
+):
+    shards = [
+        ShardInfo(f"n-train.tfrecord-{index:05d}-of-00002", 2, 10, 99, "0" * 64, "1" * 64)
+        for index in indices
+    ]
+    job = BuildJob(
+        images="",
+        source=Source("", Columns(), FROM_SOURCE),
+        info=SourceInfo(4, 20, "", 0),
+        output=str(tmp_path),
+        name="n",
+        picture=PictureSpec(),
+        caption=CaptionSpec(),
+        shard_counts={"train": 2},
+    )
+    with pytest.raises(JobFailed, match=f"{told}.*: run the job again"):
+        publish_dataset(Outcome(shards=tuple(shards)), job)
+    assert not (tmp_path / MANIFEST).exists()
