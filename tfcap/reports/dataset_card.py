@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 from markupsafe import Markup
 
 from records.audit import Audit, Degeneracy, Likeness, PicturePair
@@ -13,7 +12,7 @@ from records.errors import UserError
 from records.example import PictureRecord
 from records.manifest import DEAD_LETTERS, VOCABULARY, Manifest
 from records.vocabulary import SPECIALS, Vocabulary
-from tfcap.reports import plots
+from tfcap.reports import page, plots
 from tfcap.reports.coverage import coverage_curve, coverage_of, vocabulary_ranking
 from tfcap.reports.survey import SplitSurvey, summarise, survey_dataset
 from tfcap.reports.thumbnails import data_uri, find_pictures, make_thumbnail
@@ -129,7 +128,8 @@ def render_dataset_card(
     thumbnails = {
         key: make_thumbnail(record.encoded, manifest.picture) for key, record in pictures.items()
     }
-    page = _template().render(
+    return page.render(
+        "dataset_card.html",
         manifest=manifest,
         survey=survey,
         vocabulary_words=len(vocabulary) - len(SPECIALS),
@@ -144,32 +144,16 @@ def render_dataset_card(
         findings=_findings(audit),
         pictures=pictures,
         thumbnails=thumbnails,
+        summarise=summarise,
+        REASONS={reason.value: meaning for reason, meaning in REASONS.items()},
+        LIKENESSES=LIKENESSES,
+        DEGENERACIES=DEGENERACIES,
+        CAPTIONS=CAPTIONS,
+        PAIRS=PAIRS,
+        ROWS=ROWS,
+        cut=_cut,
+        LONGEST_CAPTION=plots.LONGEST_CAPTION,
     )
-    # A lone surrogate, which JSON can hold and UTF-8 cannot, is shown as its escape.
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tfcap.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": "{:,}".format, "size": _size, "share": _share}
-    environment.globals |= {
-        "summarise": summarise,
-        "REASONS": {reason.value: meaning for reason, meaning in REASONS.items()},
-        "LIKENESSES": LIKENESSES,
-        "DEGENERACIES": DEGENERACIES,
-        "CAPTIONS": CAPTIONS,
-        "PAIRS": PAIRS,
-        "ROWS": ROWS,
-        "cut": _cut,
-        "LONGEST_CAPTION": plots.LONGEST_CAPTION,
-    }
-    return environment.get_template("dataset_card.html")
 
 
 def _figures(survey: Mapping[str, SplitSurvey], vocabulary: Vocabulary) -> dict[str, str]:
@@ -239,17 +223,3 @@ def _findings(audit: Audit) -> list[Finding]:
 def _cut(count: int, shown: int) -> str:
     """Return what is said of a list that is cut short; nothing of a whole one."""
     return f"; the first {shown:,} of {count:,}" if count > shown else ""
-
-
-def _size(size: int) -> str:
-    """Return bytes in words: 9566073 -> "9.6 MB"."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.1f} GB"
-
-
-def _share(part: int, whole: int) -> str:
-    """Return a percentage; a dash of nothing."""
-    return f"{100 * part / whole:.1f}%" if whole else "–"
