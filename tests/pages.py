@@ -4,16 +4,23 @@ import itertools
 import re
 import shutil
 import subprocess
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PROBE = (
-    "<script>document.title = [document.documentElement.scrollWidth > innerWidth, "
-    "[...document.images].filter(image => !image.naturalWidth).length]</script></body>"
-)
+# A browser's window is no narrower than 500 pixels; a frame in it is as narrow as a phone.
+PHONE = """<!DOCTYPE html><title></title><iframe width="390" height="800" srcdoc="{}"></iframe>
+<script>
+onload = () => {{
+  const page = document.querySelector("iframe").contentDocument;
+  const broken = [...page.images].filter(image => !image.naturalWidth).length;
+  const root = page.documentElement;
+  document.title = [root.clientWidth, root.scrollWidth > root.clientWidth, broken];
+}};
+</script>"""
 VOID = {"br", "img", "link", "meta"}
 
 
@@ -86,9 +93,9 @@ def check_in_browser(html, directory):
     assert "CONSOLE" not in log
     assert shot.exists()
     unprotected = re.sub(r"<meta http-equiv.*?>", "", html)
-    page.write_text(unprotected.replace("</body>", PROBE), encoding="utf-8")
-    shown, _ = _browse(page, "--window-size=390,800", "--dump-dom")
-    assert re.search(r"<title>(.*?)</title>", shown)[1] == "false,0"
+    page.write_text(PHONE.format(escape(unprotected)), encoding="utf-8")
+    shown, _ = _browse(page, "--hide-scrollbars", "--dump-dom")
+    assert re.search(r"<title>(.*?)</title>", shown)[1] == "390,false,0"
 
 
 def _browse(page: Path, *options):

@@ -88,6 +88,7 @@ class Export:
         picture: how its encoder wants pictures to be made.
         caption: how its captions were cleaned.
         search: how its captions are searched for.
+        card: all that it says of where it comes from.
     """
 
     path: Path
@@ -95,6 +96,7 @@ class Export:
     picture: PictureSpec
     caption: CaptionSpec
     search: SearchSpec
+    card: dict
 
 
 def load_export(path: Path) -> Export:
@@ -122,7 +124,7 @@ def load_export(path: Path) -> Export:
         loaded = tf.saved_model.load(str(path))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{path} cannot be loaded ({error}): export the run again") from None
-    return Export(path, dict(loaded.signatures), picture, caption, search)
+    return Export(path, dict(loaded.signatures), picture, caption, search, card)
 
 
 def _card(run: Path, portable: bool, how: SearchSpec) -> dict:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tfcap.cli.evaluation_page import check_html, write_html
 from tfcap.cli.options import add_search, search_name, search_spec
 from tfcap.cli.scoring import add_scoring, measures, origin, publish
 
@@ -19,7 +20,7 @@ share of pictures whose caption, cleaned, equals one of its references.
 Examples:
   tfcap evaluate --run runs/large --dataset data/flickr8k --split val
   tfcap evaluate --model exports/large --images Images --captions captions.txt \\
-    --ids Flickr_8k.devImages.txt --predictions predictions.json"""
+    --ids Flickr_8k.devImages.txt --predictions predictions.json --html report.html"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--dataset", type=Path, metavar="DIR", help="records of build_records")
     data.add_argument("--images", type=Path, metavar="DIR", help="pictures, with --captions")
     add = parser.add_argument
+    add("--epoch", type=int, metavar="N", help="of a run that keeps them (default: the best)")
     add("--split", default="val", help="of the dataset: train, val or test (default: val)")
     add("--captions", type=Path, metavar="FILE", help="captions of --images")
     add("--ids", type=Path, metavar="FILE", help="names of the pictures to take, one a line")
     add("--predictions", type=Path, metavar="FILE.json", help="write captions, in COCO's format")
+    add("--html", type=Path, metavar="FILE.html", help="write a report of it: one page to look at")
     add("--batch-size", type=int, default=32, help="pictures at once (default: %(default)s)")
     add_search(parser)
     add_scoring(parser)
@@ -50,6 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("--ids picks among --images: leave it out with --dataset")
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1, got {arguments.batch_size}")
+    if arguments.epoch is not None and not arguments.run:
+        raise UserError("--epoch is of a --run: leave it out with --model")
+    if arguments.html:
+        check_html(arguments.html)
     how = search_spec(arguments)
     if arguments.model and how != type(how)():
         raise UserError("an export searches as it was exported: leave out --beams and its like")
@@ -63,7 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.predictions:
         write_predictions(arguments.predictions, predictions)
     whence = origin(arguments, split, search_name(how))
-    publish(arguments, evaluate_captions(references, predictions, wanted, caption, whence))
+    evaluation = evaluate_captions(references, predictions, wanted, caption, whence)
+    publish(arguments, evaluation)
+    if arguments.html:
+        write_html(arguments, references, evaluation)
     if arguments.predictions:
         print(f"captions in {arguments.predictions}")
     return 0
@@ -80,7 +90,7 @@ def _load_model(arguments, how) -> tuple[Callable, object, object, object]:
     from tfcap.captioner import load_captioner
     from tfcap.signatures import build_signatures
 
-    captioner = load_captioner(arguments.run)
+    captioner = load_captioner(arguments.run, arguments.epoch)
     _, signatures = build_signatures(captioner, True, how)
     return signatures["serving_default"], captioner.picture, captioner.caption, how
 

@@ -1,15 +1,18 @@
-"""Sample captions with what the decoder looked at, word by word: sheets for TensorBoard."""
+"""What a decoder looked at, word by word, and sheets of it for TensorBoard."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
-from records.vocabulary import END_ID, START_ID
+from records.vocabulary import END_ID, PAD_ID, START_ID
 from tfcap import search
 from tfcap.captioner import Captioner
+from tfcap.encoders import inference_encoder
+from tfcap.pictures import decode_upload
 
 # Pixels.
 PANEL = 192  # side of a picture
@@ -24,6 +27,18 @@ GLOW = 0.4  # share of amber in what it looked at most
 _FONT = ImageFont.load_default(FONT_SIZE)
 _INK, _PAPER = (32, 33, 36), (255, 255, 255)
 _AMBER = np.array([255, 180, 40], np.float32)
+
+
+class Look(NamedTuple):
+    """A word, and where the decoder looked for it.
+
+    Attributes:
+        word: of a caption.
+        weights: float [h, w], of the map's cells.
+    """
+
+    word: str
+    weights: np.ndarray
 
 
 def write_samples(
@@ -49,18 +64,73 @@ def write_samples(
         tf.summary.image(f"samples/{key}", sheet[None], step=step)
 
 
+def attention_of(
+    captioner: Captioner, encoded: Sequence[bytes], captions: Sequence[str]
+) -> list[list[Look]] | None:
+    """Tell where the decoder looks for each word of captions, whoever said them.
+
+    Args:
+        captioner: whose decoder looks.
+        encoded: JPEGs of B pictures, B at least 1.
+        captions: of each, words of the vocabulary with blanks between them.
+
+    Returns:
+        the looks of each caption; None where the decoder has no attention.
+    """
+    pixels = tf.stack([decode_upload(tf.constant(jpeg), captioner.picture) for jpeg in encoded])
+    words = [caption.split() for caption in captions]
+    ids = [captioner.vocabulary.encode(of_caption) for of_caption in words]
+    longest = max(1, *map(len, ids))  # recurrent layers fail on no column
+    padded = tf.constant([row + [PAD_ID] * (longest - len(row)) for row in ids], tf.int32)
+    maps = _maps(captioner, inference_encoder(captioner.encoder)(pixels), padded)
+    if maps is None:
+        return None
+    return [
+        [Look(*look) for look in zip(of_caption, weights, strict=False)]
+        for of_caption, weights in zip(words, maps, strict=True)
+    ]
+
+
+def explained(explain: Callable, encoded: Sequence[bytes]) -> list[list[Look]]:
+    """Ask an export where it looks.
+
+    Args:
+        explain: its signature of that name: from image_bytes [B] to tokens, string [B, T], empty
+            after a caption's end, and attention, float [B, T, h, w].
+        encoded: JPEGs of B pictures.
+
+    Returns:
+        the looks of each picture's caption.
+    """
+    found = explain(image_bytes=tf.constant(list(encoded)))
+    rows = zip(found["tokens"].numpy(), found["attention"].numpy(), strict=True)
+    return [
+        [
+            Look(token.decode("utf-8", "replace"), weights)
+            for token, weights in zip(tokens, of_row, strict=True)
+            if token
+        ]
+        for tokens, of_row in rows
+    ]
+
+
 def _captions(captioner: Captioner, features: tf.Tensor):
     """Return the words of each picture's caption, and of each word the weights of the map."""
-    decoder = captioner.decoder
-    found = search.greedy(decoder, features, captioner.max_words).words
-    starts = tf.fill([tf.shape(found)[0], 1], START_ID)
-    inputs = tf.concat([starts, found[:, :-1]], axis=1)
-    maps = decoder.attend(features, inputs[:, None])
+    found = search.greedy(captioner.decoder, features, captioner.max_words).words
     captions = [captioner.vocabulary.decode(ids) for ids in found.numpy()]
+    maps = _maps(captioner, features, found)
     if maps is None:
         return captions, [None] * len(captions)
     spoken = found.numpy() > END_ID
-    return captions, [row[there] for row, there in zip(maps.numpy()[:, 0], spoken, strict=True)]
+    return captions, [row[there] for row, there in zip(maps, spoken, strict=True)]
+
+
+def _maps(captioner: Captioner, features: tf.Tensor, ids: tf.Tensor) -> np.ndarray | None:
+    """Return the weights [B, T, h, w] with which the decoder looked for the words [B, T]."""
+    starts = tf.fill([tf.shape(ids)[0], 1], START_ID)
+    inputs = tf.concat([starts, ids[:, :-1]], axis=1)
+    maps = captioner.decoder.attend(features, inputs[:, None])
+    return None if maps is None else maps.numpy()[:, 0]
 
 
 def attention_sheet(
@@ -80,7 +150,7 @@ def attention_sheet(
         uint8 [H, W, 3].
     """
     picture = Image.fromarray(pixels).resize((PANEL, PANEL), Image.Resampling.BICUBIC)
-    panels = [] if weights is None else [_lit(picture, of_word) for of_word in weights]
+    panels = [] if weights is None else [lit(picture, of_word) for of_word in weights]
     columns = min(COLUMNS, 1 + len(panels))
     width = columns * (PANEL + GAP) + GAP
     lines = _wrapped(" ".join(words), width - 2 * GAP)
@@ -99,8 +169,8 @@ def attention_sheet(
     return np.asarray(sheet)
 
 
-def _lit(picture: Image.Image, weights: np.ndarray) -> Image.Image:
-    """Return the picture as lit by weights [h, w]."""
+def lit(picture: Image.Image, weights: np.ndarray) -> Image.Image:
+    """Return the RGB picture as lit by weights [h, w], relative to the largest of them."""
     light = np.asarray(weights, np.float32) / max(weights.max(), np.finfo(np.float32).tiny)
     light = Image.fromarray(light).resize(picture.size, Image.Resampling.BILINEAR)
     light = np.asarray(light)[..., None]

@@ -8,7 +8,13 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 
 from tfcap.reports.survey import SplitSurvey
 
@@ -157,6 +163,40 @@ def plot_jpeg_sizes(survey: Mapping[str, SplitSurvey]) -> str:
         axes.set_ylabel("pictures of the split")
 
     return _plot("jpeg-sizes", draw)
+
+
+def plot_epochs(
+    name: str, label: str, curves: Mapping[str, Sequence[float]], phases: Sequence[str], best: int
+) -> str:
+    """Return curves over the epochs of a training, with its phases and its best epoch.
+
+    Args:
+        name: of the plot, no other's in the page.
+        label: of the upright axis.
+        curves: a value of each epoch, by name.
+        phases: of each epoch, what it is part of; a change is drawn as a dotted line.
+        best: the epoch, from 1, whose weights were kept: an unbroken upright line.
+    """
+
+    def draw(axes: Axes) -> None:
+        for number, values in enumerate(curves.values()):
+            epochs = range(1, len(values) + 1)
+            axes.plot(epochs, values, **_line(number), marker="o", markersize=3)
+        axes.axvline(best, color=_INK, linewidth=1)
+        starts = [at for at in range(1, len(phases)) if phases[at] != phases[at - 1]]
+        for at in (0, *starts) if starts else ():
+            if at:
+                axes.axvline(at + 0.5, color=_INK, linewidth=1, linestyle=":")
+            place = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
+            axes.annotate(phases[at], (at + 0.5, 1), (3, 3), **place, fontsize=8)
+        axes.set_xlim(0.5, len(phases) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        if len(curves) > 1:
+            _add_legend(axes, curves)
+
+    return _plot(name, draw)
 
 
 def _plot(name: str, draw: Callable[[Axes], None]) -> str:

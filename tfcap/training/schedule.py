@@ -21,6 +21,15 @@ def fine_tunes(history: History, spec: TrainingSpec) -> bool:
     return _settled_after(history, spec) is not None
 
 
+def training_phases(history: History, spec: TrainingSpec) -> list[str]:
+    """Return the name of what each epoch of the history was part of."""
+    tunes = spec.fine_tune.epochs > 0
+    return [
+        "fine-tuning" if tunes and fine_tunes(history[:epoch], spec) else "frozen encoder"
+        for epoch in range(len(history))
+    ]
+
+
 def is_over(history: History, spec: TrainingSpec) -> bool:
     """Tell whether nothing is left to train."""
     settled = _settled_after(history, spec)

@@ -1,10 +1,24 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from records.vocabulary import START_ID
 from tfcap import search
-from tfcap.reports.attention import COLUMNS, GAP, LINE, PANEL, attention_sheet, write_samples
+from tfcap.decoders.merge import MergeSpec
+from tfcap.decoders.registry import build_decoder
+from tfcap.pictures import decode_upload
+from tfcap.reports.attention import (
+    COLUMNS,
+    GAP,
+    LINE,
+    PANEL,
+    attention_of,
+    attention_sheet,
+    explained,
+    write_samples,
+)
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 
@@ -77,3 +91,44 @@ def test_samples_show_the_greedy_captions_with_their_attention(captioner, tmp_pa
         words = captioner.vocabulary.decode(ids)
         alone = attention_sheet(pixels[number], words, weights[: len(words)])
         assert np.abs(sheet.astype(int) - alone).max() <= 1  # a batch rounds differently
+
+
+def test_looks_are_those_of_the_caption_whoever_said_it(captioner, jpeg):
+    encoded = [jpeg(seed) for seed in (1, 2, 3)]
+    captions = ["the red dog sits", "", "a cat"]
+    found = attention_of(captioner, encoded, captions)
+    assert [[look.word for look in looks] for looks in found] == [
+        caption.split() for caption in captions
+    ]
+    for picture, caption, looks in zip(encoded, captions, found, strict=True):
+        pixels = decode_upload(tf.constant(picture), captioner.picture)
+        features = captioner.encoder(tf.cast(pixels[None], tf.float32), training=False)
+        ids = [START_ID, *captioner.vocabulary.encode(caption.split())]
+        weights = captioner.decoder.attend(features, tf.constant([[ids]]))[0, 0].numpy()
+        for look, expected in zip(looks, weights, strict=False):
+            np.testing.assert_allclose(look.weights, expected, atol=1e-3)
+
+
+def test_captions_without_words_have_no_looks(captioner, jpeg):
+    assert attention_of(captioner, [jpeg(1)], [""]) == [[]]
+
+
+def test_a_decoder_without_attention_has_no_looks(captioner, jpeg):
+    decoder = build_decoder(MergeSpec(units=4, embedding=4), len(captioner.vocabulary))
+    decoder.build(captioner.encoder.output_shape)
+    blind = dataclasses.replace(captioner, decoder=decoder)
+    assert attention_of(blind, [jpeg(1)], ["a dog"]) is None
+
+
+def test_an_export_explains_itself(jpeg):
+    maps = np.random.default_rng(0).random((2, 3, 2, 2)).astype(np.float32)
+
+    def explain(image_bytes):
+        assert image_bytes.shape == [2]
+        tokens = [["a", "dog", ""], ["", "", ""]]  # the second one could not be read
+        return {"tokens": tf.constant(tokens), "attention": tf.constant(maps)}
+
+    first, second = explained(explain, [jpeg(1), b"no picture"])
+    assert [look.word for look in first] == ["a", "dog"]
+    np.testing.assert_array_equal([look.weights for look in first], maps[0, :2])
+    assert second == []

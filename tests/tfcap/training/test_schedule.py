@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfcap.config import FineTuneSpec, OptimizerSpec, TrainingSpec
-from tfcap.training.schedule import fine_tunes, is_over, learning_rates, plateaus
+from tfcap.training.schedule import (
+    fine_tunes,
+    is_over,
+    learning_rates,
+    plateaus,
+    training_phases,
+)
 
 CIDERS = st.lists(st.floats(0, 2), max_size=12)
 
@@ -35,6 +41,14 @@ def test_the_encoder_joins_when_the_decoder_has_settled(ciders, tunes, over):
     spec = TrainingSpec(epochs=6, patience=2, fine_tune=FineTuneSpec(epochs=2))
     assert fine_tunes(history_of(ciders), spec) is tunes
     assert is_over(history_of(ciders), spec) is over
+
+
+def test_the_phase_of_each_epoch_is_told():
+    history = history_of([0.3, 0.2, 0.1, 0.5])
+    tuned = TrainingSpec(epochs=6, patience=2, fine_tune=FineTuneSpec(epochs=2))
+    assert training_phases(history, tuned) == ["frozen encoder"] * 3 + ["fine-tuning"]
+    assert training_phases(history, TrainingSpec(patience=1)) == ["frozen encoder"] * 4
+    assert training_phases([], tuned) == []
 
 
 @given(CIDERS, st.integers(1, 4), st.integers(0, 3))
