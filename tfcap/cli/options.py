@@ -18,8 +18,9 @@ def add_encoder(parser: argparse.ArgumentParser, default: str | None = ENCODER) 
         default=default,
         metavar="NAME",
         help="mobilenet_v3_small, mobilenet_v3_small_stride16 (cut where its map is a sixteenth "
-        "of the picture's side), mobilenet_v3_large or mobilenet_v3_large_minimalistic "
-        f"(default: {ENCODER})",
+        "of the picture's side), mobilenet_v3_large, mobilenet_v3_large_minimalistic, "
+        "efficientnet_v2_b0, inception_v3 (of pictures of 75 pixels a side and more), resnet50 or "
+        f"vgg16 (default: {ENCODER})",
     )
 
 

@@ -22,8 +22,9 @@ def inference_encoder(encoder: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """Freeze an encoder, with BatchNorm folded into its convolutions.
 
     Args:
-        encoder: a functional network of the layers that `RULES` knows, each called once; one
-            batch of pictures in, one feature map out, as `build_encoder` returns it.
+        encoder: a functional network of layers that `RULES` knows or that have no weights, each
+            called once; one batch of pictures in, one feature map out, as `build_encoder` returns
+            it.
 
     Returns:
         A function from pixels, uint8 or float [B, S, S, 3], values 0..255, to features, float32
@@ -47,7 +48,7 @@ def inference_encoder(encoder: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
                 continue
             (call,) = entry["inbound_nodes"]
             inputs = [values.get(argument, argument) for argument in _arguments(call)]
-            rule = _rule(entry["class_name"], name)
+            rule = _rule(entry["class_name"], operations[name], weights[name], inputs)
             values[name] = rule(operations[name], weights[name], *inputs)
         return values[output].computed
 
@@ -76,7 +77,7 @@ def _arguments(call: Mapping) -> Iterator[str | float]:
         elif isinstance(argument, list | tuple):
             for part in argument:
                 yield from flatten(part)
-        elif isinstance(argument, int | float):
+        elif isinstance(argument, int | float) and not isinstance(argument, bool):
             yield argument
 
     yield from flatten([*call["args"], *call["kwargs"].values()])
@@ -87,16 +88,43 @@ def _tensor_names(histories: list | tuple) -> list[str]:
     return [part for part in tf.nest.flatten(histories) if isinstance(part, str)]
 
 
-def _rule(kind: str, name: str) -> Callable[..., Value]:
-    if kind not in RULES:
-        raise ValueError(f"no rule to freeze layer {name!r}, a {kind}: add one to RULES")
-    return RULES[kind]
+def _rule(
+    kind: str, operation: keras.Operation, weights: Weights, inputs: list[Value | float]
+) -> Callable[..., Value]:
+    if kind in RULES:
+        return RULES[kind]
+    if weights or len(inputs) != 1:
+        raise ValueError(f"no rule to freeze layer {operation.name!r}, a {kind}: add one to RULES")
+    return _as_it_is
+
+
+def _as_it_is(operation: keras.Operation, weights: Weights, value: Value) -> Value:
+    return Scaled(operation(value.computed))
+
+
+def _dropout(layer: keras.layers.Dropout, weights: Weights, value: Value) -> Value:
+    return value
 
 
 def _rescaling(layer: keras.layers.Rescaling, weights: Weights, value: Value) -> Value:
-    # The shift first: the factor then waits for the first convolution.
-    shifted = value.computed + np.float32(np.divide(layer.offset, layer.scale))
-    return Scaled(shifted, np.asarray(layer.scale, np.float64))
+    return _shifted_first(value, np.asarray(layer.scale, np.float64), np.asarray(layer.offset))
+
+
+def _normalization(layer: keras.layers.Normalization, weights: Weights, value: Value) -> Value:
+    if layer.axis not in ((3,), (-1,)) or layer.invert:
+        raise ValueError(f"no rule to freeze layer {layer.name!r}: {layer.get_config()}")
+    mean, variance = (np.float64(part).ravel() for part in (layer.mean, layer.variance))
+    scale = 1 / np.maximum(np.sqrt(variance), keras.backend.epsilon())
+    return _shifted_first(value, scale, -mean * scale)
+
+
+def _shifted_first(value: Value, scale: Factor, shift: Factor) -> Value:
+    """Return a value times a scale plus a shift, with the factor left to the next convolution."""
+    whole = value.unpadded()
+    factor = whole.scale * scale
+    if not np.any(shift):
+        return Scaled(whole.tensor, factor)
+    return Scaled(whole.tensor + np.float32(shift / factor), factor)
 
 
 def _batch_normalization(
@@ -118,7 +146,8 @@ def _conv2d(layer: keras.layers.Conv2D, weights: Weights, value: Value) -> Value
         return tf.nn.bias_add(tf.nn.conv2d(tensor, kernel, layer.strides, padding), bias)
 
     kernel = weights["kernel"] * np.reshape(scale, [-1, 1])
-    return Convolved(convolve, kernel, weights.get("bias", np.zeros(layer.filters)))
+    bias = weights.get("bias", np.zeros(layer.filters))
+    return _activated(layer.activation, Convolved(convolve, kernel, bias))
 
 
 def _depthwise_conv2d(layer: keras.layers.DepthwiseConv2D, weights: Weights, value: Value) -> Value:
@@ -131,12 +160,12 @@ def _depthwise_conv2d(layer: keras.layers.DepthwiseConv2D, weights: Weights, val
         return tf.nn.bias_add(product, bias)
 
     kernel = weights["kernel"][..., 0] * scale
-    return Convolved(convolve, kernel, weights.get("bias", np.zeros(tensor.shape[3])))
+    bias = weights.get("bias", np.zeros(tensor.shape[3]))
+    return _activated(layer.activation, Convolved(convolve, kernel, bias))
 
 
 # What the rules for convolutions take for granted.
 PLAIN = {
-    "activation": "linear",
     "data_format": "channels_last",
     "dilation_rate": (1, 1),
     "groups": 1,
@@ -176,24 +205,41 @@ def _zero_padding(layer: keras.layers.ZeroPadding2D, weights: Weights, value: Va
     return Scaled(whole.tensor, whole.scale, tuple(map(tuple, layer.padding)))
 
 
-def _relu(layer: keras.layers.ReLU, weights: Weights, value: Value) -> Value:
-    activations = {None: tf.nn.relu, 6.0: tf.nn.relu6}
-    if layer.max_value not in activations or layer.negative_slope or layer.threshold:
-        raise ValueError(f"no rule to freeze layer {layer.name!r}: {layer.get_config()}")
-    return Scaled(activations[layer.max_value](value.computed))
-
-
 def _activation(layer: keras.layers.Activation, weights: Weights, value: Value) -> Value:
-    if layer.activation is not keras.activations.hard_silu:
-        raise ValueError(f"no rule to freeze layer {layer.name!r}: {layer.get_config()}")
-    tensor = value.computed
-    # In this form TensorFlow's remapper merges it into the convolution before it.
-    return Scaled(tf.multiply(np.float32(1 / 6), tensor) * tf.nn.relu6(tf.add(3.0, tensor)))
+    return _activated(layer.activation, value)
+
+
+def _activated(activation: Callable[[tf.Tensor], tf.Tensor], value: Value) -> Value:
+    if activation is keras.activations.linear:
+        return value
+    return Scaled(FORMS.get(activation, activation)(value.computed))
+
+
+def _hard_silu(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.multiply(np.float32(1 / 6), tensor) * tf.nn.relu6(tf.add(3.0, tensor))
+
+
+def _silu(tensor: tf.Tensor) -> tf.Tensor:
+    return tensor * tf.sigmoid(tensor)
+
+
+# Activations in the forms that TensorFlow's remapper merges into the convolution before them; all
+# others it knows, or nothing can be done, as Keras writes them.
+FORMS = {keras.activations.hard_silu: _hard_silu, keras.activations.silu: _silu}
 
 
 def _pooling(layer: keras.layers.GlobalAveragePooling2D, weights: Weights, value: Value) -> Value:
     whole = value.unpadded()
     return Scaled(tf.reduce_mean(whole.tensor, [1, 2], keepdims=layer.keepdims), whole.scale)
+
+
+def _reshape(layer: keras.layers.Reshape, weights: Weights, value: Value) -> Value:
+    tensor = value.computed
+    return Scaled(tf.reshape(tensor, [-1, *layer.compute_output_shape(tensor.shape)[1:]]))
+
+
+def _concatenate(layer: keras.layers.Concatenate, weights: Weights, *values: Value) -> Value:
+    return Scaled(tf.concat([value.computed for value in values], layer.axis))
 
 
 def _add(operation: keras.Operation, weights: Weights, value: Value, other: Value | float) -> Value:
@@ -216,11 +262,14 @@ RULES = {
     "Activation": _activation,
     "Add": _add,
     "BatchNormalization": _batch_normalization,
+    "Concatenate": _concatenate,
     "Conv2D": _conv2d,
     "DepthwiseConv2D": _depthwise_conv2d,
+    "Dropout": _dropout,
     "GlobalAveragePooling2D": _pooling,
     "Multiply": _multiply,
-    "ReLU": _relu,
+    "Normalization": _normalization,
     "Rescaling": _rescaling,
+    "Reshape": _reshape,
     "ZeroPadding2D": _zero_padding,
 }

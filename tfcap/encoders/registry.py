@@ -1,6 +1,8 @@
 """Encoders: the Keras networks that turn pixels into a spatial feature map, by name."""
 
 import functools
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -15,8 +17,38 @@ def _small_stride16(**arguments) -> keras.Model:
     return keras.Model(whole.input, last, name="MobileNetV3SmallStride16")
 
 
-# Each builds its network for `input_shape` and `weights`, from float pixels 0..255: all of these
-# rescale inside.
+def _caffe_pixels(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Return RGB pixels as BGR without ImageNet's means, as Caffe's networks were trained on."""
+    return keras.layers.Rescaling(1.0, [-103.939, -116.779, -123.68])(keras.ops.flip(pixels, -1))
+
+
+def _inception_pixels(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Return pixels scaled to -1..1."""
+    return keras.layers.Rescaling(1 / 127.5, -1.0)(pixels)
+
+
+def _behind(
+    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor],
+    application: Callable[..., keras.Model],
+    input_shape: tuple[int, int, int],
+    weights: str | None,
+) -> keras.Model:
+    """Build a network that has no preprocessing inside behind the one that it needs.
+
+    What is put before it has no weights, so files of the bare network fit.
+    """
+    pixels = keras.Input(input_shape)
+    network = application(
+        include_top=False,
+        weights=weights,
+        input_tensor=preprocess(pixels),
+        input_shape=input_shape,
+    )
+    return keras.Model(pixels, network.output, name=network.name)
+
+
+# Each builds its network for `input_shape` and `weights`, from float pixels 0..255: what it needs
+# of them, it makes of them inside.
 ENCODERS = {
     "mobilenet_v3_small": functools.partial(keras.applications.MobileNetV3Small, include_top=False),
     "mobilenet_v3_small_stride16": _small_stride16,
@@ -24,7 +56,18 @@ ENCODERS = {
     "mobilenet_v3_large_minimalistic": functools.partial(
         keras.applications.MobileNetV3Large, include_top=False, minimalistic=True
     ),
+    "efficientnet_v2_b0": functools.partial(keras.applications.EfficientNetV2B0, include_top=False),
+    "inception_v3": functools.partial(_behind, _inception_pixels, keras.applications.InceptionV3),
+    "resnet50": functools.partial(_behind, _caffe_pixels, keras.applications.ResNet50),
+    "vgg16": functools.partial(_behind, _caffe_pixels, keras.applications.VGG16),
 }
+# Of the input's side in pixels, as Keras has it.
+_SMALLEST, _SMALLEST_OF = 32, {"inception_v3": 75}
+
+
+def smallest_size(name: str) -> int:
+    """Return the smallest side of the square input, in pixels, that an encoder can take."""
+    return _SMALLEST_OF.get(name, _SMALLEST)
 
 
 def build_encoder(name: str, size: int, weights: str, pooled: bool = False) -> keras.Model:
@@ -32,7 +75,7 @@ def build_encoder(name: str, size: int, weights: str, pooled: bool = False) -> k
 
     Args:
         name: a key of `ENCODERS`.
-        size: side of the square input in pixels.
+        size: side of the square input in pixels; `smallest_size` and above.
         weights: "imagenet" (Keras downloads them), "none" (random), or the path of a Keras
             weights file of this network without its top.
         pooled: whether to give the mean of the map instead, as a map of one cell.
@@ -41,10 +84,17 @@ def build_encoder(name: str, size: int, weights: str, pooled: bool = False) -> k
         A model from float [B, size, size, 3], values 0..255, to features [B, h, w, C].
 
     Raises:
-        UserError: unknown name, a file that is missing or does not fit, a failed download.
+        UserError: unknown name, pictures too small for it, a file that is missing or does not fit,
+            a failed download.
     """
     if name not in ENCODERS:
         raise UserError(f"unknown encoder {name!r}: choose one of {', '.join(ENCODERS)}")
+    smallest = smallest_size(name)
+    if size < smallest:
+        raise UserError(
+            f"{name} takes pictures of at least {smallest} pixels a side, not of {size}: "
+            "build the records with a larger --image-size, or choose another encoder"
+        )
     shape = (size, size, 3)
     if weights == "imagenet":
         try:
@@ -84,7 +134,10 @@ def load_weights(model: keras.Model, path: Path) -> None:
     if not path.is_file() or path.suffix != ".h5":
         raise UserError(f"{path} is no weights file: give an .h5 file of Keras weights")
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            # A dozen lines about a file that does not fit, before the error that says so.
+            warnings.simplefilter("ignore")
+            model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit.
         raise UserError(
             f"weights file {path} does not fit {model.name} ({_first_line(error)}): "
