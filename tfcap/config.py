@@ -111,14 +111,19 @@ class FineTuneSpec(Spec):
     Attributes:
         epochs: the last ones of the training; 0 leaves the encoder as it is.
         learning_rate: of the encoder; falls along a cosine if the schedule is one.
+        blocks: of the encoder that are trained, the last ones; 0 is all. What a block is, says
+            `tfcap.encoders.blocks_of`.
     """
 
     epochs: int = 0
     learning_rate: float = 1e-5
+    blocks: int = 0
 
     def __post_init__(self):
         _check_above(self, "learning_rate")
-        _check_at_least_0(self, "epochs")
+        _check_at_least_0(self, "epochs", "blocks")
+        if self.blocks and not self.epochs:
+            raise ValueError(f"blocks is {self.blocks}, and there are no epochs of fine-tuning")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,7 +34,11 @@ _OPTIMIZER = (
     *("schedule", "learning_rate", "warmup_epochs", "plateau_factor", "plateau_patience"),
     *("weight_decay", "clip_norm"),
 )
-_FINE_TUNE = {"epochs": "fine_tune_epochs", "learning_rate": "fine_tune_rate"}
+_FINE_TUNE = {
+    "epochs": "fine_tune_epochs",
+    "learning_rate": "fine_tune_rate",
+    "blocks": "fine_tune_blocks",
+}
 _AUGMENT = ("flip", "crop", "colour")
 _EXECUTION = (
     *("encoder_on", "devices", "save_every", "skip_corrupt", "keep_epochs", "data_service"),
@@ -116,6 +120,12 @@ def _add_recipe(group) -> None:
         "normalization frozen (default: 0)",
     )
     add("--fine-tune-rate", type=float, help="learning rate of the encoder (default: 1e-05)")
+    add(
+        "--fine-tune-blocks",
+        type=int,
+        metavar="N",
+        help="train only its last N blocks; 0 is all (default: 0)",
+    )
     add(
         "--order-window",
         type=int,

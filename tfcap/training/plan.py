@@ -55,7 +55,10 @@ def dry_run(config: RunConfig, manifest: Manifest, run: Path) -> str:
 def describe(training: Training) -> list[str]:
     """Return what a training consists of, line by line."""
     spec, manifest, captioner = training.spec, training.manifest, training.captioner
-    tuned = f", the last {spec.fine_tune.epochs} with the encoder" if spec.fine_tune.epochs else ""
+    tuned, blocks = "", spec.fine_tune.blocks
+    if spec.fine_tune.epochs:
+        part = f" (its last blocks: {blocks})" if blocks else ""
+        tuned = f", the last {spec.fine_tune.epochs} with the encoder{part}"
     encoder, decoder = (model.count_params() for model in (captioner.encoder, captioner.decoder))
     devices = training.strategy.num_replicas_in_sync
     placement = training.placement

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfcap import runs
 from tfcap.captioner import Captioner
 from tfcap.config import TrainingSpec
+from tfcap.encoders import tunable_weights
 from tfcap.training.average import MovingAverage
 
 
@@ -45,6 +46,7 @@ class TrainingState(tf.Module):
 
     Attributes:
         decoder: of the captioner; so is `encoder`, None unless it is to be fine-tuned.
+        encoder_weights: those of the encoder that are trained, by `FineTuneSpec.blocks`.
         optimizer: of the decoder; so is `encoder_optimizer`, None likewise.
         average: of all weights that are trained; None without one.
         epoch: epochs that have ended, int64.
@@ -57,6 +59,9 @@ class TrainingState(tf.Module):
         tuned = spec.fine_tune.epochs > 0
         self.decoder = captioner.decoder
         self.encoder = captioner.encoder if tuned else None
+        self.encoder_weights = (
+            tunable_weights(captioner.encoder, spec.fine_tune.blocks) if tuned else []
+        )
         self.optimizer = _optimizer(self.decoder_weights, spec)
         self.encoder_optimizer = _optimizer(self.encoder_weights, spec) if tuned else None
         weights = [*self.decoder_weights, *self.encoder_weights]
@@ -69,18 +74,6 @@ class TrainingState(tf.Module):
     def decoder_weights(self) -> list[keras.Variable]:
         """The decoder's weights that are trained."""
         return self.decoder.trainable_variables
-
-    @property
-    def encoder_weights(self) -> list[keras.Variable]:
-        """The encoder's weights that are trained: none of batch normalization, which is frozen."""
-        if self.encoder is None:
-            return []
-        return [
-            weight
-            for layer in self.encoder._flatten_layers(include_self=False)
-            if not isinstance(layer, keras.layers.BatchNormalization)
-            for weight in layer._trainable_variables
-        ]
 
     def mean_loss(self) -> float:
         """Return the loss of the epoch so far: nats per word, or the negative mean reward."""

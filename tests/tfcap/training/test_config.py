@@ -37,7 +37,10 @@ def config_of(training=TrainingSpec(), decoder=LSTMAttentionSpec(), **fields):  
         precision=st.sampled_from(["float32", "bfloat16"]),
         optimizer=st.builds(OptimizerSpec, schedule=st.sampled_from(["cosine", "plateau"])),
         augment=st.builds(AugmentSpec, crop=st.floats(0, 0.9)),
-        fine_tune=st.builds(FineTuneSpec, epochs=st.integers(0, 3)),
+        fine_tune=st.one_of(
+            st.just(FineTuneSpec()),
+            st.builds(FineTuneSpec, epochs=st.integers(1, 3), blocks=st.integers(0, 9)),
+        ),
     ),
     st.sampled_from([LSTMAttentionSpec(units=8), TransformerSpec(layers=3)]),
 )
@@ -57,6 +60,8 @@ def test_only_what_decides_the_numbers_is_compared():
     assert config.differences(moved) == []
     other = config_of(TrainingSpec(augment=AugmentSpec(crop=0.5)))
     assert config.differences(other) == ["training.augment.crop: 0.0 / 0.5"]
+    one, two = (config_of(TrainingSpec(fine_tune=FineTuneSpec(1, blocks=n))) for n in (1, 2))
+    assert one.differences(two) == ["training.fine_tune.blocks: 1 / 2"]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +74,8 @@ def test_only_what_decides_the_numbers_is_compared():
         (TrainingSpec, {"average": 1.0}, r"in \[0, 1\), got 1.0"),
         (TrainingSpec, {"views": 3}, "views are of crops or colours: got 3"),
         (TrainingSpec, {"epochs": 1, "fine_tune": FineTuneSpec(epochs=2)}, "to be 2"),
+        (FineTuneSpec, {"blocks": 3}, "blocks is 3, and there are no epochs"),
+        (FineTuneSpec, {"epochs": 1, "blocks": -1}, "blocks must be at least 0, got -1"),
         (TrainingSpec, {"precision": "float16", "fine_tune": FineTuneSpec(epochs=2)}, "float16"),
         (ExecutionSpec, {"save_every": 0}, "above 0, got 0"),
     ],
@@ -84,6 +91,15 @@ def test_a_file_of_another_version_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**content, "schema_version": 1}))
     with pytest.raises(UserError, match="has schema version 1"):
         RunConfig.load(tmp_path / "config.json")
+
+
+def test_a_file_from_before_there_were_blocks_means_all(tmp_path):
+    config = config_of()
+    config.save(tmp_path / "config.json")
+    content = json.loads((tmp_path / "config.json").read_text())
+    del content["training"]["fine_tune"]["blocks"]
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert RunConfig.load(tmp_path / "config.json").differences(config) == []
 
 
 def test_a_run_is_repeated_from_its_configuration_alone(dataset, run, tmp_path):
@@ -112,6 +128,9 @@ def test_flags_that_contradict_a_configuration_are_refused(run, tmp_path, capsys
         (["--encoder-on", "cache", "--crop", "0.5"], "--views N"),
         (["--encoder-on", "device", "--crop", "0.5", "--views", "2"], "not on 'device'"),
         (["--encoder-weights", "/nowhere.h5"], "/nowhere.h5 cannot be read"),
+        (["--encoder", "inception_v3"], "at least 75 pixels a side, not of 64"),
+        (["--fine-tune-epochs", "1", "--fine-tune-blocks", "3"], "has 2 blocks: ask for no more"),
+        (["--fine-tune-blocks", "1"], "blocks is 1, and there are no epochs"),
     ],
 )
 def test_flags_that_make_no_sense_are_one_line_and_leave_nothing(
@@ -123,7 +142,12 @@ def test_flags_that_make_no_sense_are_one_line_and_leave_nothing(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("flags", [(), ("--encoder-on", "device", "--precision", "bfloat16")])
+TUNING = ("--fine-tune-epochs", "1", "--fine-tune-blocks", "2")
+
+
+@pytest.mark.parametrize(
+    "flags", [(), ("--encoder-on", "device", "--precision", "bfloat16", *TUNING)]
+)
 def test_a_dry_run_says_what_would_be_and_leaves_nothing(dataset, tmp_path, capsys, flags):
     before = sorted(dataset.parent.rglob("*"))
     assert tiny.train(dataset, tmp_path / "run", "--dry-run", *flags) == 0
@@ -131,5 +155,7 @@ def test_a_dry_run_says_what_would_be_and_leaves_nothing(dataset, tmp_path, caps
     assert plan["pictures"] == "12 to train, 6 to validate"
     assert plan["steps"] == "3 an epoch, of 4 pictures each"
     assert plan["precision"] == ("bfloat16" if flags else "float32")
+    tuned = ", the last 1 with the encoder (its last blocks: 2)" if flags else ""
+    assert plan["epochs"] == f"2 at most{tuned}"
     assert "losses" in plan["two"]
     assert not (tmp_path / "run").exists() and sorted(dataset.parent.rglob("*")) == before

@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 # As much of what can go wrong at once as there is.
 EVERYTHING = (
     *("--average", "0.9", "--fine-tune-epochs", "1", "--fine-tune-rate", "0.01"),
+    *("--fine-tune-blocks", "1"),
     *("--crop", "0.5", "--colour", "0.2", "--epochs", "2", "--save-every", "2"),
 )
 

@@ -16,11 +16,16 @@ SMALL = (
 
 
 def build_tiny(input_shape, weights):
-    """Build a network in the form of those of `ENCODERS`."""
+    """Build a network in the form of those of `ENCODERS`, of two blocks."""
     assert weights is None
     inputs = keras.Input(input_shape)
     pixels = keras.layers.Rescaling(1 / 127.5, -1.0)(inputs)
-    features = keras.layers.Conv2D(16, 3, strides=32, use_bias=False)(pixels)
+    features = keras.layers.Conv2D(16, 3, strides=32, use_bias=False, name="block1_conv")(pixels)
+    features = keras.layers.ReLU()(keras.layers.BatchNormalization()(features))
+    drawn = keras.initializers.Orthogonal(seed=1)
+    features = keras.layers.Conv2D(
+        16, 1, use_bias=False, kernel_initializer=drawn, name="block2_conv"
+    )(features)
     features = keras.layers.BatchNormalization()(features)
     return keras.Model(inputs, keras.layers.ReLU()(features))
 
