@@ -3,7 +3,7 @@
 import pytest
 
 from tfcap.cli.main import COMMANDS, build_parser, main
-from tfcap.decoders.lstm_attention import LSTMAttentionSpec
+from tfcap.decoders import DECODERS, AdaptiveSpec, LSTMAttentionSpec
 from tfcap.encoders import ENCODERS, build_encoder
 
 
@@ -20,14 +20,15 @@ def test_every_help_has_a_description(command, capsys):
     assert " ".join(COMMANDS[command].DESCRIPTION.split()) in text
 
 
-def test_help_names_every_encoder_and_the_true_defaults(capsys):
+def test_help_names_every_network_and_the_true_defaults(capsys):
     from tfcap.config import TrainingSpec
 
     text = help_of("train", capsys)
-    for name in ENCODERS:
+    for name in (*ENCODERS, *DECODERS):
         assert name in text
-    for spec in (TrainingSpec, LSTMAttentionSpec):
-        for name in ("epochs", "batch_size", "label_smoothing", "patience", "units", "embedding"):
+    recipe = ("epochs", "batch_size", "label_smoothing", "patience")
+    for spec in (TrainingSpec, LSTMAttentionSpec, AdaptiveSpec):
+        for name in (*recipe, "units", "embedding", "attention", "cell"):
             if hasattr(spec, name):
                 flag = f"--{name.replace('_', '-')} {name.upper()}"
                 assert f"(default: {getattr(spec, name)})" in text.split(flag)[-1][:120]

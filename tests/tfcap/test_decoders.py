@@ -4,52 +4,37 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_decoders import SPECS, make_decoder
 
 from records.vocabulary import PAD_ID
 from tfcap.captioner import caption_loss
-from tfcap.decoders import (
-    DECODERS,
-    LSTMAttentionSpec,
-    MergeSpec,
-    TransformerSpec,
-    build_decoder,
-    decoder_spec_from_dict,
-)
+from tfcap.decoders import DECODERS, decoder_spec_from_dict
 from tfcap.decoders.cross_entropy import cross_entropy
 from tfcap.decoders.packing import Packing
 from tfcap.decoders.recurrence import packed_lstm, padded_lstm
 
 SIZE = 16  # words of the vocabulary
-SPECS = {
-    "lstm_attention": LSTMAttentionSpec(units=16, embedding=8, heads=2),
-    "merge": MergeSpec(units=16, embedding=8),
-    "transformer": TransformerSpec(units=8, max_length=7),
-}
+BLIND = ("merge", "rnn")  # kinds without attention
 FEATURES = tf.random.stateless_normal([3, 2, 3, 12], [1, 2])
 WORDS = tf.constant(np.random.default_rng(0).integers(3, SIZE, (3, 2, 5)), tf.int32)
 
 
 def test_every_decoder_is_tested():
-    assert set(SPECS) == set(DECODERS)
+    assert {spec.kind for spec in SPECS.values()} == set(DECODERS)
 
 
-def make(kind):
-    """A decoder whose weights are no zeros."""
-    keras.utils.set_random_seed(5)
-    decoder = build_decoder(SPECS[kind], SIZE)
-    decoder.build((None, *FEATURES.shape[1:]))
-    generator = np.random.default_rng(5)
-    for variable in decoder.trainable_variables:
-        variable.assign(generator.normal(scale=0.35, size=variable.shape))
-    return decoder
+def make(name):
+    return make_decoder(name, FEATURES.shape[1:], SIZE, scale=0.35)
 
 
-@pytest.fixture(scope="module", params=DECODERS)
+@pytest.fixture(scope="module", params=SPECS)
 def decoder(request):
     return make(request.param)
 
 
-@pytest.fixture(scope="module", params=[kind for kind in DECODERS if kind != "merge"])
+@pytest.fixture(
+    scope="module", params=[name for name, spec in SPECS.items() if spec.kind not in BLIND]
+)
 def attentive(request):
     """A decoder with attention."""
     return make(request.param)
@@ -128,10 +113,26 @@ def test_dropout_is_on_in_training_only(decoder):
 
 
 def test_attention_is_a_distribution_over_the_map_for_each_word(attentive):
-    weights = attentive.attend(FEATURES, with_padding(WORDS)).numpy()
+    words = with_padding(WORDS)
+    weights = attentive.attend(FEATURES, words).numpy()
     assert weights.shape == (3, 2, 5, 2, 3) and weights.dtype == np.float32
-    assert weights.min() >= 0 and weights.std() > 0
-    np.testing.assert_allclose(weights.sum(axis=(3, 4)), 1, rtol=1e-5)
+    there = weights[words.numpy() != PAD_ID]
+    assert there.min() >= 0 and there.std() > 0
+    np.testing.assert_allclose(there.sum(axis=(1, 2)), 1, rtol=1e-5)
+
+
+def test_a_decoder_without_attention_says_so(decoder):
+    blind = decoder.spec.kind in BLIND
+    assert (decoder.attend(FEATURES, WORDS) is None) == blind
+
+
+def test_a_batch_may_hold_nothing(decoder):
+    width = decoder(FEATURES, WORDS).shape[-1]
+    assert decoder(FEATURES[:0], WORDS[:0]).shape == (0, 2, 5, width)
+    outputs = decoder(FEATURES, tf.fill(WORDS.shape, PAD_ID))
+    assert outputs.shape == (3, 2, 5, width) and np.isfinite(outputs).all()
+    weights = decoder.attend(FEATURES[:0], WORDS[:0])
+    assert weights is None or weights.shape == (0, 2, 5, 2, 3)
 
 
 @pytest.mark.parametrize("place", np.ndindex(2, 3), ids=str)
@@ -226,12 +227,12 @@ def test_the_merge_decoder_has_the_loss_of_its_textbook_form():
     np.testing.assert_allclose(loss, np.sum(expected), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", DECODERS)
-def test_mixed_precision_is_close_to_float32(kind):
-    exact_loss, exact = gradients(make(kind))
+@pytest.mark.parametrize("name", SPECS)
+def test_mixed_precision_is_close_to_float32(name):
+    exact_loss, exact = gradients(make(name))
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        decoder = make(kind)
+        decoder = make(name)
         loss, mixed = gradients(decoder)
         outputs, _ = decoder.step(WORDS[:, 0, 0], decoder.start(FEATURES))
     finally:
@@ -275,7 +276,7 @@ def test_a_spec_comes_back_from_its_fields(spec):
 
 
 def test_an_unknown_kind_is_named():
-    with pytest.raises(ValueError, match="'gru' is not one of lstm_attention, merge, transformer"):
+    with pytest.raises(ValueError, match="'gru' is not one of lstm_attention, merge, rnn, "):
         decoder_spec_from_dict({"kind": "gru"})
 
 
@@ -288,6 +289,13 @@ def test_an_unknown_kind_is_named():
         ("lstm_attention", {"embedding": -1}),
         ("merge", {"units": 0}),
         ("merge", {"embedding_dropout": 1.5}),
+        ("rnn", {"cell": "peephole"}),
+        ("rnn", {"units": 0}),
+        ("rnn", {"dropout": 1.0}),
+        ("bahdanau", {"cell": "simple"}),
+        ("bahdanau", {"attention": 0}),
+        ("adaptive", {"cell": "gru"}),
+        ("adaptive", {"embedding": -1}),
         ("transformer", {"layers": 0}),
         ("transformer", {"max_length": 0}),
         ("transformer", {"dropout": -0.1}),

@@ -1,52 +1,42 @@
 import itertools
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_decoders import MAX_WORDS, favour_end, make_decoder, output_bias
 
 from records.vocabulary import END_ID, PAD_ID, START_ID, UNK_ID
 from tfcap.captioner import caption_log_probs
-from tfcap.decoders import DECODERS, LSTMAttentionSpec, MergeSpec, TransformerSpec, build_decoder
+from tfcap.decoders import DECODERS
 from tfcap.search import SamplingSpec, beam, greedy, sample
 from tfcap.search.beam import NOTHING
 from tfcap.search.sampling import truncated
 
-MAX_WORDS = 6
 SIZE = 19  # words of the vocabulary; no layer is as wide
-SPECS = {
-    "lstm_attention": LSTMAttentionSpec(units=16, embedding=8, heads=2),
-    "merge": MergeSpec(units=16, embedding=8),
-    "transformer": TransformerSpec(units=8, max_length=MAX_WORDS + 1),
-}
 # Of the score of <end>: some captions of these weights end early, some never.
-END_BIAS = {"lstm_attention": 6.0, "merge": 4.0, "transformer": 1.5}
+END_BIAS = {
+    "lstm_attention": 6.0,
+    "merge": 4.0,
+    "rnn": 1.0,
+    "bahdanau": -1.0,
+    "adaptive": 7.0,
+    "transformer": 1.5,
+}
 
 
 def features(rows, seed=0):
     return tf.random.stateless_normal([rows, 2, 2, 12], [seed, 1])
 
 
-def output_bias(decoder):
-    """The bias of the words' scores."""
-    (bias,) = (variable for variable in decoder.trainable_variables if variable.shape == (SIZE,))
-    return bias
-
-
 @pytest.fixture(scope="module", params=DECODERS)
 def decoder(request):
-    return make_decoder(request.param)
+    return make(request.param)
 
 
-def make_decoder(kind):
-    """A decoder whose weights are no zeros, and whose captions end."""
-    keras.utils.set_random_seed(5)
-    decoder = build_decoder(SPECS[kind], SIZE)
-    decoder.build((None, 2, 2, 12))
-    generator = np.random.default_rng(5)
-    for variable in decoder.trainable_variables:
-        variable.assign(generator.normal(scale=0.5, size=variable.shape))
-    output_bias(decoder).assign_add(tf.one_hot(END_ID, SIZE, on_value=END_BIAS[kind]))
+def make(kind):
+    """A decoder whose captions end."""
+    decoder = make_decoder(kind, (2, 2, 12), SIZE, scale=0.5)
+    favour_end(decoder, SIZE, by=END_BIAS[kind])
     return decoder
 
 
@@ -94,17 +84,17 @@ def test_greedy_goes_on_from_prompts(decoder):
 
 
 def test_greedy_says_no_special_word(decoder):
-    before = output_bias(decoder).numpy()
+    before = output_bias(decoder, SIZE).numpy()
     try:
         for special in (PAD_ID, UNK_ID, START_ID):
             bias = before.copy()
             bias[special] = 100.0
-            output_bias(decoder).assign(bias)
+            output_bias(decoder, SIZE).assign(bias)
             words = greedy(decoder, features(2), MAX_WORDS).words.numpy()
             ended = np.cumsum(words == END_ID, axis=1) > 0
             assert (words[~ended] > END_ID).all()
     finally:
-        output_bias(decoder).assign(before)
+        output_bias(decoder, SIZE).assign(before)
 
 
 def test_greedy_log_probs_are_those_of_teacher_forcing(decoder):
@@ -204,7 +194,7 @@ def test_beams_of_no_rows(decoder):
 
 
 def test_sampling_follows_the_seed_and_the_model():
-    decoder = make_decoder("lstm_attention")
+    decoder = make("lstm_attention")
     batch = tf.repeat(features(1), 2000, axis=0)
     found = sample(decoder, batch, MAX_WORDS, SamplingSpec(seed=3))
     again = sample(decoder, batch, MAX_WORDS, SamplingSpec(seed=3))

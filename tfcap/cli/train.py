@@ -25,7 +25,10 @@ Examples:
 
 # Flags by the spec that they change; where the names differ, flags by field.
 _MODEL = ("encoder", "max_words", "pooled")
-_DECODER = ("units", "embedding", "layers", "heads", "dropout", "embedding_dropout")
+_DECODER = (
+    *("cell", "units", "embedding", "attention", "layers", "heads"),
+    *("dropout", "embedding_dropout"),
+)
 _TRAINING = (
     *("objective", "samples", "epochs", "batch_size", "label_smoothing", "patience", "average"),
     *("precision", "views", "seed"),
@@ -165,10 +168,18 @@ def _add_decoder(group) -> None:
     add(
         "--decoder",
         metavar="NAME",
-        help="lstm_attention, merge or transformer (default: the first)",
+        help="lstm_attention (default); rnn, merge (without attention, begun with the picture or "
+        "blind to it); bahdanau, adaptive (additive attention, inside the recurrence or with a "
+        "visual sentinel); transformer",
     )
-    add("--units", type=int, help="width of the layers (default: 512); of other decoders 256")
+    add("--cell", help="lstm, gru (rnn, bahdanau) or simple (rnn) (default: lstm)")
+    add(
+        "--units",
+        type=int,
+        help="width of the layers (default: 512); of merge and transformer 256",
+    )
     add("--embedding", type=int, help="width of the word vectors (default: 256)")
+    add("--attention", type=int, help="width of additive attention (default: 256)")
     add("--layers", type=int, help="of a transformer (default: 2)")
     add("--heads", type=int, help="of the attention (default: 4; transformer: 2)")
     add(

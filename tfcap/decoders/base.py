@@ -49,7 +49,12 @@ class Decoder(keras.Model, abc.ABC):
 
     Under a mixed precision policy, states and outputs have its compute dtype; logits and
     attention weights are float32.
+
+    Attributes:
+        output_layer: scores the vocabulary, unless a decoder has a `logits` of its own.
     """
+
+    output_layer: keras.layers.Dense
 
     @abc.abstractmethod
     def start(self, features: tf.Tensor) -> State:
@@ -95,9 +100,12 @@ class Decoder(keras.Model, abc.ABC):
 
         Returns:
             weights of the map's cells, float32 [B, K, T, h, w], 1 in sum for each word; the mean
-            over heads and layers. None where the decoder has no attention.
+            over heads and layers; those of <pad> say nothing. None where the decoder has no
+            attention.
         """
 
-    @abc.abstractmethod
     def logits(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return float32 logits [..., V] over the vocabulary of outputs [..., D]."""
+        # Not by calling the layer: in float32 under any policy.
+        outputs, layer = tf.cast(outputs, tf.float32), self.output_layer
+        return tf.tensordot(outputs, layer.kernel, 1) + layer.bias

@@ -92,8 +92,3 @@ class MergeDecoder(Decoder):
 
     def attend(self, features, words):
         return None
-
-    def logits(self, outputs):
-        # Not by calling the layer: in float32 under any policy.
-        outputs, layer = tf.cast(outputs, tf.float32), self.output_layer
-        return tf.tensordot(outputs, layer.kernel, 1) + layer.bias

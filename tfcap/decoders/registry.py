@@ -1,13 +1,19 @@
 """Decoders by name."""
 
+from tfcap.decoders.adaptive import AdaptiveDecoder, AdaptiveSpec
+from tfcap.decoders.bahdanau import BahdanauDecoder, BahdanauSpec
 from tfcap.decoders.base import Decoder, DecoderSpec
 from tfcap.decoders.lstm_attention import LSTMAttentionDecoder, LSTMAttentionSpec
 from tfcap.decoders.merge import MergeDecoder, MergeSpec
+from tfcap.decoders.rnn import RNNDecoder, RNNSpec
 from tfcap.decoders.transformer import TransformerDecoder, TransformerSpec
 
 DECODERS: dict[str, tuple[type[DecoderSpec], type[Decoder]]] = {
     "lstm_attention": (LSTMAttentionSpec, LSTMAttentionDecoder),
     "merge": (MergeSpec, MergeDecoder),
+    "rnn": (RNNSpec, RNNDecoder),
+    "bahdanau": (BahdanauSpec, BahdanauDecoder),
+    "adaptive": (AdaptiveSpec, AdaptiveDecoder),
     "transformer": (TransformerSpec, TransformerDecoder),
 }
 

@@ -171,11 +171,6 @@ class TransformerDecoder(Decoder):
         _, weights = self._read(features, words, training=False)
         return weights_on_map(tf.concat(weights, axis=1), features, words)
 
-    def logits(self, outputs):
-        # Not by calling the layer: in float32 under any policy.
-        outputs, layer = tf.cast(outputs, tf.float32), self.output_layer
-        return tf.tensordot(outputs, layer.kernel, 1) + layer.bias
-
     def _blocks(self):
         return self.self_attentions, self.cross_attentions, self.feed_forwards
 

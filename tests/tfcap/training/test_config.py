@@ -123,6 +123,8 @@ def test_flags_that_contradict_a_configuration_are_refused(run, tmp_path, capsys
         (["--precision", "half"], "precision must be one of"),
         (["--decoder", "gru"], "unknown decoder 'gru': choose one of"),
         (["--decoder", "transformer"], "embedding"),  # which the small flags give
+        (["--cell", "gru"], "'cell'"),  # which the default decoder has not
+        (["--decoder", "adaptive", "--cell", "gru"], "cell must be one of lstm, got 'gru'"),
         (["--devices", "99"], "--devices 99: only"),
         (["--encoder-on", "moon"], "unknown place 'moon'"),
         (["--encoder-on", "cache", "--crop", "0.5"], "--views N"),

@@ -1,0 +1,75 @@
+"""Every decoder with every search: an export, loaded back, says what Keras says."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_decoders import MAX_WORDS, favour_end, make_decoder
+
+from records.captions import CaptionSpec
+from records.pictures import PictureSpec
+from records.vocabulary import SPECIALS, Vocabulary
+from tfcap.captioner import Captioner
+from tfcap.decoders import DECODERS
+from tfcap.pictures import decode_upload
+from tfcap.search import SearchSpec, search
+from tfcap.signatures import build_signatures
+from tfcap.text import CaptionIds
+
+WORDS = ["a", "dog", "cat", "runs", "sits", "on", "the", "grass", "red", "ball", "in", "sun", "hat"]
+VOCABULARY = Vocabulary((*SPECIALS, *WORDS))
+SIZE = len(VOCABULARY)  # no layer is as wide
+SEARCHES = {
+    "greedy": SearchSpec(),
+    "beam": SearchSpec(beams=3, length_penalty=0.5),
+}
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    """One convolution."""
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((64, 64, 3))
+    pixels = keras.layers.Rescaling(1 / 25.0, -5.0)(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(12, 3, strides=32)(pixels))
+
+
+def captioner_of(decoder, encoder):
+    return Captioner(
+        encoder=encoder,
+        decoder=decoder,
+        vocabulary=VOCABULARY,
+        ids=CaptionIds(VOCABULARY),
+        picture=PictureSpec(size=64),
+        caption=CaptionSpec(),
+        max_words=MAX_WORDS,
+    )
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_an_export_says_what_keras_says(kind, encoder, jpeg, tmp_path):
+    decoder = make_decoder(kind, encoder.output_shape[1:], SIZE, scale=0.5)
+    favour_end(decoder, SIZE, by=0.5)
+    captioner = captioner_of(decoder, encoder)
+    pictures = [jpeg(seed) for seed in range(12)]
+    pixels = tf.stack([decode_upload(picture, captioner.picture) for picture in pictures])
+    features = encoder(tf.cast(pixels, tf.float32))
+    module, functions = tf.Module(), {}
+    for name, how in SEARCHES.items():
+        part, signatures = build_signatures(captioner, portable=True, how=how)
+        setattr(module, name, part)
+        functions[name] = signatures["serving_default"]
+    functions["score"] = signatures["score"]
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(tmp_path / "export"), functions, options)
+    loaded = tf.saved_model.load(str(tmp_path / "export")).signatures
+    rows = tf.constant(pictures)
+    for name, how in SEARCHES.items():
+        expected = search(decoder, features, MAX_WORDS, how)
+        found = loaded[name](image_bytes=rows)
+        captions = captioner.ids.decode(expected.words).numpy()
+        assert found["caption"].numpy().tolist() == captions.tolist()
+        np.testing.assert_allclose(found["log_prob"], expected.log_probs, rtol=1e-3)
+        assert np.ptp(found["log_prob"]) > 0.01, "pictures must differ for this to test anything"
+        scores = loaded["score"](image_bytes=rows, caption=found["caption"])
+        np.testing.assert_allclose(scores["log_prob"], found["log_prob"], rtol=1e-3)
