@@ -1,8 +1,7 @@
 """Decoders that read captions word by word: what they have in common.
 
 A decoder of this family says how its recurrence begins, how one word moves it on, and what it puts
-out. Search and teacher forcing then run the very same lines. Where the recurrence of the words is
-all there is to wait for, `tfcap.decoders.recurrence` is faster.
+out. Search and teacher forcing then run the very same lines.
 """
 
 import abc
