@@ -48,6 +48,7 @@ class ModelSpec(Spec):
         encoder_weights: "imagenet", "none" or a path.
         decoder: sizes of the decoder.
         decoder_weights: what training begins with: "none" (random) or a path.
+        word_vectors: what the decoder's begin with: "none" (random) or the path of a GloVe file.
         max_words: longest caption in words, in training and in search.
         pooled: whether the decoder gets the mean of the encoder's map, as a map of one cell.
     """
@@ -56,6 +57,7 @@ class ModelSpec(Spec):
     encoder_weights: str
     decoder: DecoderSpec
     decoder_weights: str = "none"
+    word_vectors: str = "none"
     max_words: int = 20
     pooled: bool = False
 
@@ -232,7 +234,7 @@ class RunConfig:
         fingerprint: of the dataset's manifest.
         encoder_fingerprint: SHA-256 of the encoder's weights file, or what
             `ModelSpec.encoder_weights` says if that is no path.
-        decoder_fingerprint: likewise.
+        decoder_fingerprint: likewise; so is `vectors_fingerprint`, of the word vectors.
         picture: the preprocessing that the records were made with.
         caption: the cleaning that the records were made with.
         model: the architecture.
@@ -250,6 +252,7 @@ class RunConfig:
     dataset: str
     execution: ExecutionSpec = ExecutionSpec()
     decoder_fingerprint: str = "none"
+    vectors_fingerprint: str = "none"
 
     def save(self, path: Path) -> None:
         """Write `config.json`."""
@@ -307,7 +310,7 @@ class RunConfig:
     def _deciding(self) -> dict:
         content = dataclasses.asdict(self)
         del content["dataset"], content["execution"]  # the first has its fingerprint
-        for name in ("encoder_weights", "decoder_weights"):
+        for name in ("encoder_weights", "decoder_weights", "word_vectors"):
             del content["model"][name]  # so have these
         return _flat(content)
 

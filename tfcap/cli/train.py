@@ -1,10 +1,10 @@
 """`tfcap train`: train a captioner on a dataset, or go on with an interrupted run."""
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from tfcap.cli.options import add_encoder
+from tfcap.cli.training_config import load_config
 
 HELP = "train a captioner, or go on with an interrupted run"
 DESCRIPTION = """\
@@ -23,30 +23,6 @@ Examples:
   tfcap train --from runs/large --run runs/reinforced --objective self_critical \\
     --learning-rate 1e-4 --epochs 8"""
 
-# Flags by the spec that they change; where the names differ, flags by field.
-_MODEL = ("encoder", "max_words", "pooled")
-_DECODER = (
-    *("cell", "units", "embedding", "attention", "layers", "heads"),
-    *("dropout", "embedding_dropout"),
-)
-_TRAINING = (
-    *("objective", "samples", "epochs", "batch_size", "label_smoothing", "patience", "average"),
-    *("precision", "views", "seed"),
-)
-_OPTIMIZER = (
-    *("schedule", "learning_rate", "warmup_epochs", "plateau_factor", "plateau_patience"),
-    *("weight_decay", "clip_norm"),
-)
-_FINE_TUNE = {
-    "epochs": "fine_tune_epochs",
-    "learning_rate": "fine_tune_rate",
-    "blocks": "fine_tune_blocks",
-}
-_AUGMENT = ("flip", "crop", "colour")
-_EXECUTION = (
-    *("encoder_on", "devices", "save_every", "skip_corrupt", "keep_epochs", "data_service"),
-)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -59,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="RUN",
         help="begin with the weights of another run's best epoch, and with its settings",
+    )
+    add(
+        "--preset",
+        metavar="NAME",
+        help="a whole recipe, of which other flags change parts: mobilenet-rnn, resnet-glove-lstm, "
+        "inception-glove-lstm, resnet-lstm-similarity, inception-attention-beam, "
+        "tutorial-transformer or best",
     )
     add("--dry-run", action="store_true", help="build everything, make two steps, print a plan")
     add_encoder(parser, default=None)
@@ -189,6 +172,12 @@ def _add_decoder(group) -> None:
     )
     add("--embedding-dropout", type=float, help="share of word vectors dropped (default: 0.3)")
     add("--max-words", type=int, help="longest caption (default: 20)")
+    add(
+        "--glove",
+        type=Path,
+        metavar="FILE",
+        help="GloVe word vectors to begin with, as wide as --embedding",
+    )
 
 
 def _add_execution(group) -> None:
@@ -227,7 +216,7 @@ def _add_execution(group) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    config, manifest = _load(arguments)
+    config, manifest = load_config(arguments)
 
     from tfcap.training import best_epoch, dry_run, train
 
@@ -245,130 +234,3 @@ def run(arguments: argparse.Namespace) -> int:
         f"BLEU-4 {best['val_BLEU-4']:.1f}; run directory {arguments.run}"
     )
     return 0
-
-
-def _load(arguments: argparse.Namespace):
-    """Return the run's configuration and the manifest of its dataset."""
-    from records.errors import UserError
-    from records.manifest import load_manifest
-    from tfcap.config import RunConfig
-
-    if arguments.config and arguments.begin:
-        raise UserError("--config repeats a run, --from goes on from one: give one of both")
-    repeated = RunConfig.load(arguments.config) if arguments.config else None
-    begun = _begun(arguments.begin) if arguments.begin else None
-    earlier = repeated or begun
-    if not (arguments.dataset or earlier):
-        raise UserError("no dataset: give --dataset, --from a run, or --config of one to repeat")
-    dataset = arguments.dataset or Path(earlier.dataset)
-    manifest = load_manifest(dataset)
-    if begun:
-        _check_vocabulary(arguments.begin, dataset)
-    config = _changed(earlier or _default(manifest), arguments)
-    place = {"dataset": str(dataset.resolve()), "fingerprint": manifest.fingerprint}
-    config = dataclasses.replace(config, **place)
-    if repeated and (differences := repeated.differences(config)):
-        raise UserError(
-            f"{arguments.config} says otherwise ({'; '.join(differences)}, there / here): "
-            "leave out those flags, or --config; a fingerprint tells of another --dataset"
-        )
-    return config, manifest
-
-
-def _begun(run: Path):
-    """Return the configuration of a run, with the weights of its best epoch to begin with."""
-    from records.errors import UserError
-    from tfcap import runs
-    from tfcap.config import RunConfig
-
-    config = RunConfig.load(run / runs.CONFIG)
-    encoder, decoder = ((run / name).resolve() for name in (runs.ENCODER, runs.DECODER))
-    if not decoder.exists():
-        raise UserError(f"--from {run} has no trained epoch yet: run `tfcap train` on it first")
-    model = dataclasses.replace(
-        config.model, encoder_weights=str(encoder), decoder_weights=str(decoder)
-    )
-    return dataclasses.replace(config, model=model)
-
-
-def _check_vocabulary(run: Path, dataset: Path) -> None:
-    from records.errors import UserError
-    from records.vocabulary import Vocabulary
-    from tfcap import runs
-
-    if Vocabulary.read(run / runs.VOCABULARY) != Vocabulary.read(dataset / runs.VOCABULARY):
-        raise UserError(
-            f"{dataset} has another vocabulary than --from {run}: give the dataset of that run"
-        )
-
-
-def _default(manifest):
-    """Return the configuration of no flags at all."""
-    from tfcap.config import ModelSpec, RunConfig, TrainingSpec
-    from tfcap.decoders import LSTMAttentionSpec
-
-    return RunConfig(
-        fingerprint=manifest.fingerprint,
-        encoder_fingerprint="imagenet",
-        picture=manifest.picture,
-        caption=manifest.caption,
-        model=ModelSpec("mobilenet_v3_small", "imagenet", LSTMAttentionSpec()),
-        training=TrainingSpec(),
-        dataset="",
-    )
-
-
-def _changed(config, arguments: argparse.Namespace):
-    """Return a configuration with the flags that were given."""
-    from records.errors import UserError
-    from tfcap.runs import weights_fingerprint
-
-    def given(spec, *names, renamed=None, **parts):
-        flags = {**{name: name for name in names}, **(renamed or {})}
-        values = {name: getattr(arguments, flag) for name, flag in flags.items()}
-        given = {name: value for name, value in values.items() if value is not None}
-        return dataclasses.replace(spec, **given, **parts)
-
-    training, weights = config.training, _weights(arguments) or config.model.encoder_weights
-    try:
-        parts = {
-            "optimizer": given(training.optimizer, *_OPTIMIZER),
-            "augment": given(training.augment, *_AUGMENT),
-            "fine_tune": given(training.fine_tune, renamed=_FINE_TUNE),
-        }
-        decoder = given(_decoder(config, arguments), *_DECODER)
-        model = given(config.model, *_MODEL, decoder=decoder, encoder_weights=weights)
-        training = given(training, *_TRAINING, renamed={"window": "order_window"}, **parts)
-        execution = given(config.execution, *_EXECUTION, **_cache(arguments))
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    except TypeError as error:  # of `replace`, for a field that the decoder does not have
-        raise UserError(f"the decoder has no such size ({error}): leave the flag out") from None
-    return dataclasses.replace(
-        config,
-        model=model,
-        training=training,
-        execution=execution,
-        encoder_fingerprint=weights_fingerprint(weights),
-        decoder_fingerprint=weights_fingerprint(model.decoder_weights),
-    )
-
-
-def _decoder(config, arguments: argparse.Namespace):
-    """Return the decoder's spec before its sizes: the config's, or the defaults of another."""
-    from tfcap.decoders import DECODERS
-
-    kind = arguments.decoder or config.model.decoder.kind
-    if kind not in DECODERS:
-        raise ValueError(f"unknown decoder {kind!r}: choose one of {', '.join(DECODERS)}")
-    return config.model.decoder if kind == config.model.decoder.kind else DECODERS[kind][0]()
-
-
-def _weights(arguments: argparse.Namespace) -> str | None:
-    given = arguments.encoder_weights
-    return given if given in (None, "imagenet", "none") else str(Path(given).resolve())
-
-
-def _cache(arguments: argparse.Namespace) -> dict:
-    given = arguments.feature_cache
-    return {"cache": str(given.resolve())} if given else {}

@@ -104,6 +104,11 @@ class Decoder(keras.Model, abc.ABC):
             attention.
         """
 
+    @property
+    def word_vectors(self) -> keras.Variable:
+        """The vectors of the words that it reads, float32 [V, E]."""
+        return self.embedding.embeddings
+
     def logits(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return float32 logits [..., V] over the vocabulary of outputs [..., D]."""
         # Not by calling the layer: in float32 under any policy.

@@ -137,6 +137,10 @@ class TransformerDecoder(Decoder):
         self.output_layer.build(units)
         self.built = True
 
+    @property
+    def word_vectors(self):
+        return self.tokens.embeddings
+
     def start(self, features):
         rows, spec = tf.shape(features)[0], self.spec
         empty = tf.zeros([rows, spec.heads, spec.max_length, spec.units], self.compute_dtype)

@@ -62,6 +62,7 @@ def describe(training: Training) -> list[str]:
     encoder, decoder = (model.count_params() for model in (captioner.encoder, captioner.decoder))
     devices = training.strategy.num_replicas_in_sync
     placement = training.placement
+    vectors = [f"vectors     {training.vectors}"] if training.vectors else []
     return [
         f"pictures    {training.pictures} to train, {manifest.records('val')} to validate",
         f"steps       {training.steps} an epoch, of {spec.batch_size} pictures each",
@@ -70,4 +71,5 @@ def describe(training: Training) -> list[str]:
         f"encoder on  {placement.where}: {placement.reason}",
         f"devices     {devices}",
         f"precision   {spec.precision}",
+        *vectors,
     ]

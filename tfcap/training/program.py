@@ -38,6 +38,7 @@ from tfcap.training.schedule import History, best_epoch, fine_tunes, is_over, le
 from tfcap.training.source import Encode, Source, open_caches, place_encoder
 from tfcap.training.state import Checkpoints, TrainingState
 from tfcap.training.step import TrainStep
+from tfcap.word_vectors import read_glove, set_vectors
 
 TUNED = Placement("device", "the encoder is fine-tuned.")
 
@@ -121,6 +122,10 @@ class Training:
         keras.utils.set_random_seed(self.spec.seed)
         with self.strategy.scope():
             self.captioner = build_captioner(model, config.picture, config.caption, vocabulary)
+            self.vectors = None
+            if model.word_vectors != "none":
+                self.vectors = read_glove(Path(model.word_vectors), vocabulary)
+                set_vectors(self.captioner.decoder, self.vectors)
             self.state = TrainingState(self.captioner, self.spec)
         self.encode = inference_encoder(self.captioner.encoder)
         gpus = len(tf.config.list_logical_devices("GPU"))
