@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -96,31 +97,33 @@ def load_captioner(run: Path, epoch: int | None = None) -> Captioner:
     return build_captioner(model, config.picture, config.caption, vocabulary)
 
 
-def caption_loss(
-    decoder: Decoder,
-    features: tf.Tensor,
-    inputs: tf.Tensor,
-    targets: tf.Tensor,
-    label_smoothing: float = 0.0,
-    training: bool = False,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Teacher forcing: the cross-entropy of all captions; arguments as of `caption_losses`.
+class Forced(NamedTuple):
+    """What a decoder made of the W words that count in captions.
 
-    Returns:
-        (sum of the losses in nats, float [], number of words that it counts, float []).
+    Attributes:
+        losses: of each word in nats, float32 [W], caption by caption.
+        right: 1 where it was the likeliest, else 0, float32 [W].
+        counts: which targets count, bool [B, K, T].
     """
-    losses, _ = caption_losses(decoder, features, inputs, targets, label_smoothing, training)
-    return tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32)
+
+    losses: tf.Tensor
+    right: tf.Tensor
+    counts: tf.Tensor
+
+    def sums(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return the sum of the losses, the number of right words and that of all, float32 []."""
+        words = tf.cast(tf.size(self.losses), tf.float32)
+        return tf.reduce_sum(self.losses), tf.reduce_sum(self.right), words
 
 
-def caption_losses(
+def force_captions(
     decoder: Decoder,
     features: tf.Tensor,
     inputs: tf.Tensor,
     targets: tf.Tensor,
     label_smoothing: float = 0.0,
     training: bool = False,
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> Forced:
     """Teacher forcing: the cross-entropy of every next word of every caption.
 
     Args:
@@ -130,23 +133,19 @@ def caption_losses(
         targets: int32 [B, K, T], the word after each input; <pad> does not count.
         label_smoothing: share of a target's probability that is spread over the vocabulary.
         training: whether dropout is on.
-
-    Returns:
-        (loss of each word in nats, float [W], caption by caption; which targets count, bool
-        [B, K, T], W of them).
     """
     outputs = decoder(features, inputs, training=training)
     # Half of a padded batch is padding: leave it out before the product with the vocabulary.
     counts = targets != PAD_ID
     words = tf.boolean_mask(targets, counts)
     logits = decoder.logits(tf.boolean_mask(outputs, counts))  # [W, V]
-    return cross_entropy(logits, words, label_smoothing), counts
+    return Forced(*cross_entropy(logits, words, label_smoothing), counts)
 
 
 def caption_log_probs(
     decoder: Decoder, features: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return what the decoder thinks of whole captions; arguments as of `caption_loss`.
+    """Return what the decoder thinks of whole captions; arguments as of `force_captions`.
 
     Returns:
         (natural logarithms of the captions' probabilities, float [B, K],

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfcap.captioner import Captioner, caption_loss
+from tfcap.captioner import Captioner, force_captions
 
 
 class Decoded(NamedTuple):
@@ -17,10 +17,12 @@ class Decoded(NamedTuple):
     Attributes:
         captions: greedy caption of each key.
         loss: mean cross-entropy of the references in nats per word, without label smoothing.
+        accuracy: share of their words that were the likeliest, by teacher forcing.
     """
 
     captions: dict[str, str]
     loss: float
+    accuracy: float
 
 
 class Captioned(NamedTuple):
@@ -60,16 +62,16 @@ class SplitDecoder:
             batches: of `tfcap.data`, with `image` or `features`.
             total: pictures in them, for the progress bar.
         """
-        captions, losses, words = {}, [], []
+        captions, sums = {}, []
         with tqdm(desc="validation", total=total, unit=" pictures", leave=False) as bar:
             for batch in batches:
-                texts, loss, count = self._of(batch)
-                losses.append(float(loss))
-                words.append(float(count))
+                texts, *forced = self._of(batch)
+                sums.append([float(each) for each in forced])
                 for key, text in zip(batch["key"].numpy(), texts.numpy(), strict=True):
                     captions[key.decode()] = text.decode()
                 bar.update(len(texts))
-        return Decoded(captions, math.fsum(losses) / max(1, math.fsum(words)))
+        loss, right, words = map(math.fsum, zip(*sums, strict=True))
+        return Decoded(captions, loss / max(1, words), right / max(1, words))
 
     def _of(self, batch: dict):
         rest = batch["inputs"], batch["targets"]
@@ -78,8 +80,8 @@ class SplitDecoder:
         return self._decode(batch["features"], *rest)
 
     def _caption(self, features, inputs, targets):
-        loss, words = caption_loss(self._captioner.decoder, features, inputs, targets)
-        return self._captioner.greedy(features), loss, words
+        forced = force_captions(self._captioner.decoder, features, inputs, targets)
+        return self._captioner.greedy(features), *forced.sums()
 
     def _caption_pixels(self, pixels, inputs, targets):
         return self._caption(self._encode(pixels), inputs, targets)

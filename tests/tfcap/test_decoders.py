@@ -7,7 +7,7 @@ import tensorflow as tf
 from small_decoders import SPECS, make_decoder
 
 from records.vocabulary import PAD_ID
-from tfcap.captioner import caption_loss
+from tfcap.captioner import force_captions
 from tfcap.decoders import DECODERS, decoder_spec_from_dict
 from tfcap.decoders.cross_entropy import cross_entropy
 from tfcap.decoders.packing import Packing
@@ -156,7 +156,9 @@ def test_loss_is_the_cross_entropy_of_the_words_that_count(decoder, smoothing):
     targets = np.roll(WORDS.numpy(), -1, axis=2)
     targets[0, 0, 2:] = PAD_ID
     targets[2, 1, :] = PAD_ID
-    total, words = caption_loss(decoder, FEATURES, WORDS, tf.constant(targets), smoothing)
+    total, _, words = force_captions(
+        decoder, FEATURES, WORDS, tf.constant(targets), smoothing
+    ).sums()
     logits = decoder.logits(decoder(FEATURES, WORDS)).numpy()
     log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     expected, counted = 0.0, 0
@@ -172,7 +174,7 @@ def test_loss_is_the_cross_entropy_of_the_words_that_count(decoder, smoothing):
 
 def gradients(decoder, words=WORDS):
     with tf.GradientTape() as tape:
-        total, _ = caption_loss(decoder, FEATURES, words, tf.roll(words, -1, axis=2))
+        total, *_ = force_captions(decoder, FEATURES, words, tf.roll(words, -1, axis=2)).sums()
     found = tape.gradient(total, decoder.trainable_variables)
     return total.numpy(), [tf.convert_to_tensor(gradient).numpy() for gradient in found]
 
@@ -184,7 +186,7 @@ def test_padding_changes_no_gradient(decoder):
     def of(inputs):
         targets = tf.pad(words, [[0, 0], [0, 0], [0, inputs.shape[2] - 2]])
         with tf.GradientTape() as tape:
-            total, _ = caption_loss(decoder, FEATURES, inputs, targets)
+            total, *_ = force_captions(decoder, FEATURES, inputs, targets).sums()
         return tape.gradient(total, decoder.trainable_variables)
 
     for bare, filled in zip(of(words), of(padded), strict=True):
@@ -222,7 +224,9 @@ def test_the_merge_decoder_has_the_loss_of_its_textbook_form():
         np.array(nexts), textbook([np.array(pictures), prefixes])
     )
     targets = np.pad(words, [(0, 0), (0, 0), (0, 1)])[:, :, 1:]
-    loss, counted = caption_loss(decoder, FEATURES, tf.constant(words), tf.constant(targets))
+    loss, _, counted = force_captions(
+        decoder, FEATURES, tf.constant(words), tf.constant(targets)
+    ).sums()
     assert counted == len(nexts)
     np.testing.assert_allclose(loss, np.sum(expected), rtol=1e-5)
 
@@ -318,8 +322,9 @@ def test_cross_entropy_and_its_gradient_are_those_of_the_textbook(smoothing):
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(logits)
         expected = -tf.reduce_sum(labels * tf.nn.log_softmax(logits), axis=1)
-        found = cross_entropy(logits, words, smoothing)
+        found, right = cross_entropy(logits, words, smoothing)
         totals = [tf.reduce_sum(weights * losses) for losses in (found, expected)]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
     gradients = [tape.gradient(total, logits) for total in totals]
     np.testing.assert_allclose(*gradients, atol=1e-6)
+    np.testing.assert_array_equal(right, tf.argmax(logits, axis=1, output_type=tf.int32) == words)

@@ -1,9 +1,10 @@
 """`tfcap evaluate`: caption held-out pictures and score the captions."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from tfcap.cli.captioning import caption_pictures, read_split
 from tfcap.cli.evaluation_page import check_html, write_html
 from tfcap.cli.options import add_search, search_name, search_spec
 from tfcap.cli.scoring import add_scoring, measures, origin, publish
@@ -60,13 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
     how = search_spec(arguments)
     if arguments.model and how != type(how)():
         raise UserError("an export searches as it was exported: leave out --beams and its like")
-    signature, picture, caption, how = _load_model(arguments, how)
+    if arguments.model:
+        signature, picture, caption, how = _load_export(arguments.model)
+    else:
+        signature, picture, caption = _load_run(arguments.run, how, arguments.epoch)
     wanted = measures(arguments, caption)  # before the captions, which take longer
     if arguments.dataset:
-        references, pictures, split = _from_dataset(arguments, picture, caption)
+        data = (arguments.dataset, arguments.split)
+        references, pictures, split = read_split(*data, picture, caption)
     else:
         references, pictures, split = *_from_files(arguments, picture), None
-    predictions = _caption(arguments, signature, pictures, len(references))
+    total = len(references)
+    predictions = caption_pictures(signature, pictures, total, arguments.batch_size)
     if arguments.predictions:
         write_predictions(arguments.predictions, predictions)
     whence = origin(arguments, split, search_name(how))
@@ -79,43 +85,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load_model(arguments, how) -> tuple[Callable, object, object, object]:
+def _load_export(path: Path) -> tuple:
     """Return (the signature that captions, its PictureSpec, CaptionSpec and SearchSpec)."""
-    if arguments.model:
-        from tfcap.export import load_export
+    from tfcap.export import load_export
 
-        export = load_export(arguments.model)
-        caption = export.signatures["serving_default"]
-        return caption, export.picture, export.caption, export.search
+    export = load_export(path)
+    signature = export.signatures["serving_default"]
+    return signature, export.picture, export.caption, export.search
+
+
+def _load_run(run: Path, how, epoch: int | None) -> tuple:
+    """Return (the signature that captions, its PictureSpec and CaptionSpec)."""
     from tfcap.captioner import load_captioner
     from tfcap.signatures import build_signatures
 
-    captioner = load_captioner(arguments.run, arguments.epoch)
+    captioner = load_captioner(run, epoch)
     _, signatures = build_signatures(captioner, True, how)
-    return signatures["serving_default"], captioner.picture, captioner.caption, how
-
-
-def _from_dataset(arguments, picture, caption) -> tuple[dict, Iterator[tuple[str, bytes]], str]:
-    """Return (raw captions by key, the stored pictures, the name) of a split."""
-    from records.errors import UserError
-    from records.manifest import load_manifest
-    from records.reading import read_pictures, read_references
-    from tfcap.metrics.signature import name_split
-
-    manifest = load_manifest(arguments.dataset)
-    for name, theirs, ours in (
-        ("picture", manifest.picture, picture),
-        ("caption", manifest.caption, caption),
-    ):
-        if theirs != ours:
-            raise UserError(
-                f"{arguments.dataset} was made with {name} spec {theirs.digest()}, the model wants "
-                f"{ours.digest()}: build the dataset with the settings of the model's own"
-            )
-    shards = manifest.shard_paths(arguments.dataset, arguments.split)
-    pictures = ((record.filename, record.encoded) for record in read_pictures(shards))
-    name = name_split(manifest.name, arguments.split, manifest.fingerprint)
-    return read_references(shards), pictures, name
+    return signatures["serving_default"], captioner.picture, captioner.caption
 
 
 def _from_files(arguments, picture) -> tuple[dict, Iterator[tuple[str, bytes]]]:
@@ -143,25 +129,6 @@ def _from_files(arguments, picture) -> tuple[dict, Iterator[tuple[str, bytes]]]:
     from tfcap.cli.pictures import ready_pictures
 
     return {key: references[key] for key in keys}, ready_pictures(pictures, picture)
-
-
-def _caption(arguments, signature, pictures, total: int) -> dict[str, str]:
-    """Return the captions of the pictures that could be captioned; names the others."""
-    from tqdm import tqdm
-
-    from records.errors import UserError
-    from tfcap.evaluation import caption_bytes
-
-    bar = tqdm(pictures, "caption", total, unit=" pictures", leave=False)
-    predictions = {}
-    for found in caption_bytes(signature, bar, arguments.batch_size):
-        if found.error:
-            tqdm.write(f"{found.key}: left out: {found.error}")
-        else:
-            predictions[found.key] = found.caption
-    if not predictions:
-        raise UserError("no picture could be captioned: check the paths and the pictures")
-    return predictions
 
 
 def _read(path: Path) -> bytes:

@@ -11,6 +11,7 @@ from tfcap.cli import (
     audit,
     bench,
     caption,
+    compare,
     evaluate,
     export,
     inspect,
@@ -32,6 +33,7 @@ From pictures to captions (`python -m beam_jobs.build_records` makes the records
   tfcap pretrain --dataset DATASET --output FILE an encoder, without ImageNet weights
   tfcap train --dataset DATASET --run RUN        train a captioner
   tfcap evaluate --run RUN --dataset DATASET     BLEU and CIDEr-D on the validation split
+  tfcap compare RUN RUN --dataset DATASET        several runs on one table
   tfcap score --references FILE --predictions FILE   the same of captions in a file
   tfcap export --run RUN --output BASE           write BASE/<version>/, a SavedModel
   tfcap caption --model BASE picture.jpg         caption pictures with it
@@ -49,6 +51,7 @@ COMMANDS = {
     "pretrain": pretrain,
     "train": train,
     "evaluate": evaluate,
+    "compare": compare,
     "score": score,
     "export": export,
     "caption": caption,

@@ -7,8 +7,10 @@ the operations of TensorFlow and their gradients, this takes half of that time.
 import tensorflow as tf
 
 
-def cross_entropy(logits: tf.Tensor, words: tf.Tensor, label_smoothing: float) -> tf.Tensor:
-    """Return the loss of each word in nats.
+def cross_entropy(
+    logits: tf.Tensor, words: tf.Tensor, label_smoothing: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the loss of each word in nats, and whether it was the likeliest.
 
     Args:
         logits: float32 [W, V], scores of all words.
@@ -16,18 +18,19 @@ def cross_entropy(logits: tf.Tensor, words: tf.Tensor, label_smoothing: float) -
         label_smoothing: share of a word's probability that is spread over all V.
 
     Returns:
-        float32 [W].
+        (losses, float32 [W]; 1 where no word had a higher score, else 0, float32 [W]).
     """
 
     @tf.custom_gradient
     def losses(logits):
         probabilities = tf.nn.softmax(logits)
         # The greatest probability is 1 / V at least: its logarithm is never that of 0.
-        log_sums = tf.reduce_max(logits, axis=1) - tf.math.log(tf.reduce_max(probabilities, axis=1))
+        highest = tf.reduce_max(logits, axis=1)
+        log_sums = highest - tf.math.log(tf.reduce_max(probabilities, axis=1))
         right = tf.gather(logits, words, batch_dims=1)
         spread = tf.reduce_mean(logits, axis=1)
 
-        def gradient(upstream):
+        def gradient(upstream, _):
             size = tf.size(words)
             places = tf.stack([tf.range(size), words], axis=1)
             off = label_smoothing / tf.cast(tf.shape(logits)[1], tf.float32)
@@ -36,6 +39,7 @@ def cross_entropy(logits: tf.Tensor, words: tf.Tensor, label_smoothing: float) -
             )
             return errors * upstream[:, None]
 
-        return log_sums - (1 - label_smoothing) * right - label_smoothing * spread, gradient
+        losses = log_sums - (1 - label_smoothing) * right - label_smoothing * spread
+        return (losses, tf.cast(right >= highest, tf.float32)), gradient
 
     return losses(logits)

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 
 from records.vocabulary import PAD_ID, START_ID
-from tfcap.captioner import Captioner, caption_losses
+from tfcap.captioner import Captioner, force_captions
 from tfcap.config import TrainingSpec
 from tfcap.search.sampling import sample
 from tfcap.training.reward import CiderReward
@@ -19,11 +19,13 @@ class Loss(NamedTuple):
     Attributes:
         value: what is made small, over the words of the targets.
         shown: the loss as people know it, over `shown_count`.
+        right: words that were the likeliest, over `shown_count`; none where captions are drawn.
         shown_count: words, or captions.
     """
 
     value: tf.Tensor
     shown: tf.Tensor
+    right: tf.Tensor
     shown_count: tf.Tensor
 
 
@@ -73,9 +75,8 @@ class CrossEntropy(Objective):
 
     def loss(self, captioner, features, inputs, targets):
         arguments = (captioner.decoder, features, inputs, targets, self._label_smoothing)
-        losses, _ = caption_losses(*arguments, training=True)
-        value = tf.reduce_sum(losses)
-        return Loss(value, value, tf.cast(tf.size(losses), tf.float32))
+        value, right, words = force_captions(*arguments, training=True).sums()
+        return Loss(value, value, right, words)
 
 
 class SelfCritical(Objective):
@@ -120,17 +121,18 @@ class SelfCritical(Objective):
         }
 
     def loss(self, captioner, features, inputs, targets, rewards):
-        losses, counts = caption_losses(captioner.decoder, features, inputs, targets, training=True)
+        forced = force_captions(captioner.decoder, features, inputs, targets, training=True)
         there = tf.cast(tf.reduce_any(targets != PAD_ID, axis=2), tf.float32)
         samples = self._spec.samples
         mean = tf.reduce_mean(rewards, axis=1, keepdims=True)
         # A caption's own reward is a share of the mean: taken out, what is left is of the others.
         advantages = (rewards - mean) * samples / (samples - 1)
-        lengths = tf.reduce_sum(tf.cast(counts, tf.int32), axis=2)
+        lengths = tf.reduce_sum(tf.cast(forced.counts, tf.int32), axis=2)
         weights = tf.repeat(tf.reshape(advantages, [-1]), tf.reshape(lengths, [-1]))
         return Loss(
-            tf.reduce_sum(weights * losses),
+            tf.reduce_sum(weights * forced.losses),
             -tf.reduce_sum(rewards * there),
+            tf.zeros([]),
             tf.reduce_sum(there),
         )
 

@@ -223,6 +223,8 @@ class Training:
         epoch, average = len(history), self.state.average
         with average.in_place() if average else contextlib.nullcontext():
             figures = {"epoch": epoch + 1, "loss": self.state.mean_loss()}
+            if self.spec.objective == "cross_entropy":
+                figures["accuracy"] = self.state.accuracy()
             history = [*history, {**figures, **self._validate(phase, epoch)}]
             if best_epoch(history) == epoch:
                 self._save_weights(self.run, phase.fine_tunes)
@@ -241,7 +243,7 @@ class Training:
         decoded = phase.decoder.decode(phase.source.validation(), len(self.references))
         scores = self.scorer.score(decoded.captions)
         runs.add_samples(self.run, epoch, self.references, decoded.captions)
-        figures = {"val_loss": decoded.loss}
+        figures = {"val_loss": decoded.loss, "val_accuracy": decoded.accuracy}
         figures.update({f"val_{name}": value for name, value in scores.to_dict().items()})
         step = (epoch + 1) * self.steps
         self.curves.add(step, figures)

@@ -52,6 +52,7 @@ class TrainingState(tf.Module):
         epoch: epochs that have ended, int64.
         step: steps done in the epoch under way, int64.
         loss: sum over the epoch under way, float64; `count` of what it is a sum.
+        right: words among them that were the likeliest, float64.
     """
 
     def __init__(self, captioner: Captioner, spec: TrainingSpec):
@@ -68,7 +69,7 @@ class TrainingState(tf.Module):
         self.average = MovingAverage(weights, spec.average) if spec.average else None
         with tf.device("CPU"):
             self.epoch, self.step = (tf.Variable(0, dtype=tf.int64) for _ in range(2))
-            self.loss, self.count = (tf.Variable(0, dtype=tf.float64) for _ in range(2))
+            self.loss, self.right, self.count = (tf.Variable(0, dtype=tf.float64) for _ in range(3))
 
     @property
     def decoder_weights(self) -> list[keras.Variable]:
@@ -79,10 +80,14 @@ class TrainingState(tf.Module):
         """Return the loss of the epoch so far: nats per word, or the negative mean reward."""
         return float(self.loss / tf.maximum(self.count, 1))
 
+    def accuracy(self) -> float:
+        """Return the share of the epoch's words that were the likeliest."""
+        return float(self.right / tf.maximum(self.count, 1))
+
     def end_epoch(self) -> None:
         """Move on to the next epoch."""
         self.epoch.assign_add(1)
-        for variable in (self.step, self.loss, self.count):
+        for variable in (self.step, self.loss, self.right, self.count):
             variable.assign(tf.zeros_like(variable))
 
 
@@ -104,7 +109,9 @@ class Checkpoints:
             for name in ("decoder", "encoder", "optimizer", "encoder_optimizer", "average")
             if (part := getattr(state, name)) is not None
         }
-        position = {name: getattr(state, name) for name in ("epoch", "step", "loss", "count")}
+        position = {
+            name: getattr(state, name) for name in ("epoch", "step", "loss", "right", "count")
+        }
         checkpoint = tf.train.Checkpoint(**parts, **position)
         self._manager = tf.train.CheckpointManager(checkpoint, self._directory, max_to_keep=1)
 

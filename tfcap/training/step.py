@@ -77,11 +77,14 @@ class TrainStep:
     def _step(self, number, *batch):
         results = self._strategy.run(self._replica_step, args=(number, *batch))
         # Already summed: each replica has the same.
-        loss, count = (self._strategy.experimental_local_results(result)[0] for result in results)
+        loss, right, count = (
+            self._strategy.experimental_local_results(result)[0] for result in results
+        )
         state = self._state
         if state.average is not None:
             state.average.update(number)
         state.loss.assign_add(tf.cast(loss, tf.float64))
+        state.right.assign_add(tf.cast(right, tf.float64))
         state.count.assign_add(tf.cast(count, tf.float64))
         state.step.assign_add(1)
         return loss / count
@@ -102,7 +105,7 @@ class TrainStep:
             tf.convert_to_tensor(gradient)
             for gradient in tape.gradient(objective, weights, unconnected_gradients="zero")
         ]
-        shown = (loss.shown, loss.shown_count)
+        shown = (loss.shown, loss.right, loss.shown_count)
         shown, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (shown, gradients))
         # After the sum: the norm is the whole gradient's.
         longest = self._scale(tf.constant(self._spec.optimizer.clip_norm))

@@ -12,7 +12,7 @@ from test_step import batch_of, make
 
 from records.vocabulary import END_ID, PAD_ID, START_ID
 from tfcap import runs
-from tfcap.captioner import caption_losses
+from tfcap.captioner import force_captions
 from tfcap.config import OptimizerSpec, TrainingSpec
 from tfcap.metrics.cider import CiderReferences
 from tfcap.training.objectives import SelfCritical
@@ -85,7 +85,7 @@ def test_the_loss_weighs_captions_by_what_they_earn_above_the_others_of_their_pi
         if hasattr(dropout, "rate"):
             dropout.rate = 0.0
     found = objective.loss(captioner, *parts, tf.constant(rewards))
-    losses, counts = caption_losses(captioner.decoder, *parts)
+    losses, _, counts = force_captions(captioner.decoder, *parts)
     of_words = np.zeros(counts.shape, np.float32)
     of_words[counts.numpy()] = losses.numpy()
     of_captions = of_words.sum(axis=2)
