@@ -1,6 +1,7 @@
 """The captioner: a frozen encoder, a decoder, and the vocabulary between them."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,9 @@ from tfcap.config import ModelSpec, RunConfig
 from tfcap.decoders import build_decoder
 from tfcap.decoders.base import Decoder
 from tfcap.decoders.cross_entropy import cross_entropy
+from tfcap.decoders.ensemble import EnsembleDecoder
 from tfcap.encoders import build_encoder, load_weights
+from tfcap.features.spec import identify_encoder
 from tfcap.text import CaptionIds
 
 
@@ -95,6 +98,47 @@ def load_captioner(run: Path, epoch: int | None = None) -> Captioner:
     model = dataclasses.replace(config.model, **weights)
     vocabulary = Vocabulary.read(run / runs.VOCABULARY)
     return build_captioner(model, config.picture, config.caption, vocabulary)
+
+
+def load_ensemble(members: Sequence[Path]) -> Captioner:
+    """Build one captioner of several runs, that has the mean of their probabilities.
+
+    Args:
+        members: run directories, of one vocabulary and one encoder with the same weights.
+
+    Raises:
+        UserError: as `load_captioner`, and where the runs do not go together.
+    """
+    first, *others = captioners = [load_captioner(run) for run in members]
+    for run, other in zip(members[1:], others, strict=True):
+        check_alike(first, other, run)
+    decoder = EnsembleDecoder([each.decoder for each in captioners], name="decoder")
+    return dataclasses.replace(first, decoder=decoder)
+
+
+def check_alike(captioner: Captioner, other: Captioner, run: Path) -> None:
+    """Find that two captioners see the same and speak the same words.
+
+    Args:
+        captioner: the one.
+        other: the other.
+        run: where the other comes from.
+
+    Raises:
+        UserError: they do not.
+    """
+    same = {
+        "vocabulary": other.vocabulary == captioner.vocabulary,
+        "preprocessing": (other.picture, other.caption) == (captioner.picture, captioner.caption),
+        "max_words": other.max_words == captioner.max_words,
+        "encoder": other.encoder.output_shape == captioner.encoder.output_shape
+        and identify_encoder("", other.encoder) == identify_encoder("", captioner.encoder),
+    }
+    if different := [name for name, equal in same.items() if not equal]:
+        raise UserError(
+            f"{run} does not go with the others, it differs in: {', '.join(different)}: "
+            "give runs on one dataset and one frozen encoder"
+        )
 
 
 class Forced(NamedTuple):

@@ -19,7 +19,7 @@ from tfcap.decoders import DecoderSpec, decoder_spec_from_dict
 SCHEMA_VERSION = 2
 SCHEDULES = ("cosine", "plateau")
 PRECISIONS = ("float32", "bfloat16", "float16")
-OBJECTIVES = ("cross_entropy", "self_critical")
+OBJECTIVES = ("cross_entropy", "distillation", "self_critical")
 
 
 def _check_above(spec: Spec, *names: str) -> None:
@@ -133,8 +133,9 @@ class TrainingSpec(Spec):
     """How a captioner is trained.
 
     Attributes:
-        objective: "cross_entropy", or "self_critical": the CIDEr-D of drawn captions.
-        samples: captions drawn of each picture, by the second.
+        objective: "cross_entropy"; "distillation": with what `ExecutionSpec.teachers` think of the
+            next word; or "self_critical": the CIDEr-D of drawn captions.
+        samples: captions drawn of each picture, by the last.
         epochs: passes over the training split, at most, those of fine-tuning included.
         batch_size: pictures a step, on all devices together; each brings all of its captions.
         label_smoothing: share of the target's probability spread over the vocabulary.
@@ -206,6 +207,7 @@ class ExecutionSpec(Spec):
         skip_corrupt: whether damaged records are stepped over and counted.
         keep_epochs: whether the weights of every epoch are kept, beside the best's.
         cache: directory of stored features; "" is one beside the dataset's.
+        teachers: directories of the runs that a distillation learns from.
         data_service: host:port of the tf.data service that decodes pictures; "" is none.
     """
 
@@ -215,6 +217,7 @@ class ExecutionSpec(Spec):
     skip_corrupt: bool = False
     keep_epochs: bool = False
     cache: str = ""
+    teachers: tuple[str, ...] = ()
     data_service: str = ""
 
     def __post_init__(self):
@@ -224,6 +227,10 @@ class ExecutionSpec(Spec):
             raise ValueError(
                 "skip_corrupt counts here what a data_service reads elsewhere: one of both"
             )
+
+    @classmethod
+    def from_dict(cls, fields):
+        return cls(**{**fields, "teachers": tuple(fields.get("teachers", ()))})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,6 +242,7 @@ class RunConfig:
         encoder_fingerprint: SHA-256 of the encoder's weights file, or what
             `ModelSpec.encoder_weights` says if that is no path.
         decoder_fingerprint: likewise; so is `vectors_fingerprint`, of the word vectors.
+        teacher_fingerprint: SHA-256 of the decoders' weights files of all teachers, or "none".
         picture: the preprocessing that the records were made with.
         caption: the cleaning that the records were made with.
         model: the architecture.
@@ -253,6 +261,14 @@ class RunConfig:
     execution: ExecutionSpec = ExecutionSpec()
     decoder_fingerprint: str = "none"
     vectors_fingerprint: str = "none"
+    teacher_fingerprint: str = "none"
+
+    def __post_init__(self):
+        if (self.training.objective == "distillation") != bool(self.execution.teachers):
+            raise ValueError(
+                f"objective {self.training.objective} and {len(self.execution.teachers)} teachers: "
+                "teachers are of a distillation, which wants one or more"
+            )
 
     def save(self, path: Path) -> None:
         """Write `config.json`."""

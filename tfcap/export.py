@@ -4,7 +4,7 @@ import dataclasses
 import json
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,7 +13,7 @@ from records.captions import CaptionSpec
 from records.errors import UserError
 from records.pictures import PictureSpec
 from tfcap import runs
-from tfcap.captioner import load_captioner
+from tfcap.captioner import load_captioner, load_ensemble
 from tfcap.config import RunConfig
 from tfcap.search import GREEDY, SearchSpec
 from tfcap.signatures import build_signatures
@@ -21,7 +21,13 @@ from tfcap.signatures import build_signatures
 CARD = "assets.extra/tfcap.json"
 
 
-def export_run(run: Path, base: Path, portable: bool, how: SearchSpec = GREEDY) -> Path:
+def export_run(
+    run: Path,
+    base: Path,
+    portable: bool,
+    how: SearchSpec = GREEDY,
+    ensemble: Sequence[Path] = (),
+) -> Path:
     """Export the best epoch of a run as `base/<version>/`, one version above the highest there.
 
     Args:
@@ -29,6 +35,7 @@ def export_run(run: Path, base: Path, portable: bool, how: SearchSpec = GREEDY) 
         base: directory of versions, made if needed.
         portable: whether to use core ops only.
         how: captions are searched for.
+        ensemble: other runs, as of `load_ensemble`.
 
     Returns:
         The new version's directory. It appears whole, by rename.
@@ -36,7 +43,7 @@ def export_run(run: Path, base: Path, portable: bool, how: SearchSpec = GREEDY) 
     Raises:
         UserError: the run has no trained epoch, or `base` cannot be written.
     """
-    captioner = load_captioner(run)
+    captioner = load_ensemble([run, *ensemble]) if ensemble else load_captioner(run)
     module, signatures = build_signatures(captioner, portable, how)
     try:
         base.mkdir(parents=True, exist_ok=True)
@@ -52,7 +59,9 @@ def export_run(run: Path, base: Path, portable: bool, how: SearchSpec = GREEDY) 
         tf.saved_model.save(module, str(partial), signatures, options)
         card = partial / CARD
         card.parent.mkdir()
-        card.write_text(json.dumps(_card(run, portable, how), indent=1) + "\n", "utf-8")
+        card.write_text(
+            json.dumps(_card(run, portable, how, 1 + len(ensemble)), indent=1) + "\n", "utf-8"
+        )
         version = base / str(max(versions(base), default=0) + 1)
         return partial.rename(version)
     finally:
@@ -127,7 +136,7 @@ def load_export(path: Path) -> Export:
     return Export(path, dict(loaded.signatures), picture, caption, search, card)
 
 
-def _card(run: Path, portable: bool, how: SearchSpec) -> dict:
+def _card(run: Path, portable: bool, how: SearchSpec, members: int) -> dict:
     """Return what a user of the export may want to know about where it comes from."""
     config = RunConfig.load(run / runs.CONFIG)
     history = runs.read_history(run)
@@ -139,6 +148,7 @@ def _card(run: Path, portable: bool, how: SearchSpec) -> dict:
         "caption": config.caption.to_dict(),
         "caption_digest": config.caption.digest(),
         "model": config.model.to_dict(),
+        "members": members,
         "search": how.to_dict(),
         "best_epoch": max(history, key=lambda figures: figures["val_CIDEr"], default=None),
     }

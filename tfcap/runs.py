@@ -56,26 +56,28 @@ def claim(run: Path, config: RunConfig) -> None:
     config.save(run / CONFIG)
 
 
-def weights_fingerprint(weights: str) -> str:
+def weights_fingerprint(*weights: str) -> str:
     """Return what tells an encoder's or decoder's weights from all others.
 
     Args:
-        weights: as of `tfcap.config.ModelSpec`: "imagenet", "none" or a path.
+        weights: as of `tfcap.config.ModelSpec`: "imagenet", "none" or a path; several paths.
 
     Returns:
-        The SHA-256 of the file in 64 hex digits; what is no path, as it is.
+        The SHA-256 of the file, or of several in a row, in 64 hex digits; what is no path, as it
+        is; "none" of none.
 
     Raises:
         UserError: the file cannot be read.
     """
-    if weights in ("imagenet", "none"):
-        return weights
-    try:
-        return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(
-            f"weights file {weights} cannot be read ({error.strerror}): check the path"
-        ) from None
+    if not weights or weights[0] in ("imagenet", "none"):
+        return weights[0] if weights else "none"
+    digest = hashlib.sha256()
+    for path in map(Path, weights):
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}): check the path") from None
+    return digest.hexdigest()
 
 
 def read_history(run: Path) -> list[dict]:

@@ -1,7 +1,28 @@
 """What `tfcap evaluate` and `tfcap compare` have in common: a split, and its captions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+
+
+def load_runs(run: Path, ensemble: Sequence[Path], epoch: int | None = None):
+    """Return the `Captioner` of a run, or of several together.
+
+    Args:
+        run: the run directory.
+        ensemble: those of others.
+        epoch: of a lone run, as of `load_captioner`.
+
+    Raises:
+        UserError: the runs do not go together.
+    """
+    from records.errors import UserError
+    from tfcap.captioner import load_captioner, load_ensemble
+
+    if not ensemble:
+        return load_captioner(run, epoch)
+    if epoch is not None:
+        raise UserError("--epoch is of one run, and --ensemble of several: leave one out")
+    return load_ensemble([run, *ensemble])
 
 
 def read_split(

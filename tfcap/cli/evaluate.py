@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfcap.cli.captioning import caption_pictures, read_split
+from tfcap.cli.captioning import caption_pictures, load_runs, read_split
 from tfcap.cli.evaluation_page import check_html, write_html
-from tfcap.cli.options import add_search, search_name, search_spec
+from tfcap.cli.options import add_ensemble, add_search, search_name, search_spec
 from tfcap.cli.scoring import add_scoring, measures, origin, publish
 
 HELP = "caption held-out pictures and score the captions: BLEU, METEOR, ROUGE-L, CIDEr-D"
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--predictions", type=Path, metavar="FILE.json", help="write captions, in COCO's format")
     add("--html", type=Path, metavar="FILE.html", help="write a report of it: one page to look at")
     add("--batch-size", type=int, default=32, help="pictures at once (default: %(default)s)")
+    add_ensemble(parser)
     add_search(parser)
     add_scoring(parser)
 
@@ -54,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("--ids picks among --images: leave it out with --dataset")
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1, got {arguments.batch_size}")
-    if arguments.epoch is not None and not arguments.run:
-        raise UserError("--epoch is of a --run: leave it out with --model")
+    if arguments.model and (arguments.ensemble or arguments.epoch is not None):
+        raise UserError("--epoch and --ensemble go with a --run: leave them out with --model")
     if arguments.html:
         check_html(arguments.html)
     how = search_spec(arguments)
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model:
         signature, picture, caption, how = _load_export(arguments.model)
     else:
-        signature, picture, caption = _load_run(arguments.run, how, arguments.epoch)
+        signature, picture, caption = _load_run(arguments, how)
     wanted = measures(arguments, caption)  # before the captions, which take longer
     if arguments.dataset:
         data = (arguments.dataset, arguments.split)
@@ -94,12 +95,11 @@ def _load_export(path: Path) -> tuple:
     return signature, export.picture, export.caption, export.search
 
 
-def _load_run(run: Path, how, epoch: int | None) -> tuple:
+def _load_run(arguments: argparse.Namespace, how) -> tuple:
     """Return (the signature that captions, its PictureSpec and CaptionSpec)."""
-    from tfcap.captioner import load_captioner
     from tfcap.signatures import build_signatures
 
-    captioner = load_captioner(run, epoch)
+    captioner = load_runs(arguments.run, arguments.ensemble, arguments.epoch)
     _, signatures = build_signatures(captioner, True, how)
     return signatures["serving_default"], captioner.picture, captioner.caption
 

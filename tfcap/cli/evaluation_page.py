@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tfcap.cli.captioning import load_runs
 from tfcap.cli.options import search_spec
 
 if TYPE_CHECKING:
@@ -89,15 +90,15 @@ def write_html(
 
 def _of_run(arguments: argparse.Namespace, captions: Mapping[str, str]) -> Subject:
     from tfcap import runs
-    from tfcap.captioner import load_captioner
     from tfcap.config import RunConfig
     from tfcap.reports.attention import attention_of
     from tfcap.reports.evaluation_page import Attention, TrainingCourse
     from tfcap.training.schedule import best_epoch, training_phases
 
     config = RunConfig.load(arguments.run / runs.CONFIG)
-    captioner = load_captioner(arguments.run, arguments.epoch)
+    captioner = load_runs(arguments.run, arguments.ensemble, arguments.epoch)
     history = runs.read_history(arguments.run)
+    runs_together = [arguments.run, *arguments.ensemble]
     epoch = arguments.epoch or best_epoch(history) + 1
 
     def look(pictures: Mapping[str, bytes]) -> "Attention":
@@ -110,7 +111,7 @@ def _of_run(arguments: argparse.Namespace, captions: Mapping[str, str]) -> Subje
         return Attention(dict(zip(pictures, found, strict=True)))
 
     return Subject(
-        facts={"Run": str(arguments.run), "Epoch": str(epoch)}
+        facts={"Run": ", ".join(map(str, runs_together)), "Epoch": str(epoch)}
         | _model_facts(config.model.to_dict(), config.picture, search_spec(arguments))
         | {"Trained on": f"dataset {config.fingerprint}"},
         picture=config.picture,

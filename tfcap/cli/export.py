@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tfcap.cli.options import add_search, search_spec
+from tfcap.cli.options import add_ensemble, add_search, search_spec
 
 HELP = "write the best epoch of a run as a SavedModel for TF Serving and other programs"
 DESCRIPTION = """\
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--run", type=Path, required=True, metavar="DIR", help="trained run")
     add("--output", type=Path, required=True, metavar="BASE", help="directory of versions")
     add("--portable", action="store_true", help="core ops only, no tensorflow-text")
+    add_ensemble(parser)
     add_search(parser)
 
 
@@ -32,7 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tfcap.export import export_run
 
     version = export_run(
-        arguments.run, arguments.output, arguments.portable, search_spec(arguments)
+        arguments.run,
+        arguments.output,
+        arguments.portable,
+        search_spec(arguments),
+        arguments.ensemble,
     )
     size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
     print(f"exported {version} ({size / 1e6:.1f} MB)")

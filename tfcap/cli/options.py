@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from pathlib import Path
 
 ENCODER = "mobilenet_v3_small"
 
@@ -21,6 +22,18 @@ def add_encoder(parser: argparse.ArgumentParser, default: str | None = ENCODER) 
         "of the picture's side), mobilenet_v3_large, mobilenet_v3_large_minimalistic, "
         "efficientnet_v2_b0, inception_v3 (of pictures of 75 pixels a side and more), resnet50 or "
         f"vgg16 (default: {ENCODER})",
+    )
+
+
+def add_ensemble(parser: argparse.ArgumentParser) -> None:
+    """Add `--ensemble`, beside a `--run`."""
+    parser.add_argument(
+        "--ensemble",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="other runs, of the same dataset and frozen encoder: all vote on every word",
     )
 
 

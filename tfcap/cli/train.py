@@ -68,8 +68,16 @@ def _add_recipe(group) -> None:
     add(
         "--objective",
         metavar="NAME",
-        help="cross_entropy, or self_critical: the CIDEr-D of captions drawn from the model, which "
-        "wants --from, and --learning-rate 0.0001 (default: cross_entropy)",
+        help="cross_entropy; distillation, from --teacher; or self_critical: the CIDEr-D of "
+        "captions drawn from the model, which wants --from, and --learning-rate 0.0001 "
+        "(default: cross_entropy)",
+    )
+    add(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="runs on the same dataset and frozen encoder that a distillation learns from",
     )
     add("--samples", type=int, help="captions drawn of each picture for it (default: 5)")
     add("--epochs", type=int, help="passes over the training split, at most (default: 13)")

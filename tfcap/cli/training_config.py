@@ -118,6 +118,7 @@ def _default(manifest, arguments: argparse.Namespace):
 def _changed(config, arguments: argparse.Namespace):
     """Return a configuration with the flags that were given."""
     from records.errors import UserError
+    from tfcap import runs
     from tfcap.runs import weights_fingerprint
 
     def given(spec, *names, renamed=None, **parts):
@@ -138,20 +139,27 @@ def _changed(config, arguments: argparse.Namespace):
         parts_of_model = {"decoder": decoder, "encoder_weights": weights, "word_vectors": vectors}
         model = given(config.model, *_MODEL, **parts_of_model)
         training = given(training, *_TRAINING, renamed={"window": "order_window"}, **parts)
-        execution = given(config.execution, *_EXECUTION, **_cache(arguments))
+        execution = given(config.execution, *_EXECUTION, **_places(arguments))
+        if training.objective != "distillation" and not arguments.teacher:
+            execution = dataclasses.replace(execution, teachers=())  # of the run it begins with
     except ValueError as error:
         raise UserError(str(error)) from None
     except TypeError as error:  # of `replace`, for a field that the decoder does not have
         raise UserError(f"the decoder has no such size ({error}): leave the flag out") from None
-    return dataclasses.replace(
-        config,
-        model=model,
-        training=training,
-        execution=execution,
-        encoder_fingerprint=weights_fingerprint(weights),
-        decoder_fingerprint=weights_fingerprint(model.decoder_weights),
-        vectors_fingerprint=weights_fingerprint(model.word_vectors),
-    )
+    decoders = [str(Path(run) / runs.DECODER) for run in execution.teachers]
+    try:
+        return dataclasses.replace(
+            config,
+            model=model,
+            training=training,
+            execution=execution,
+            encoder_fingerprint=weights_fingerprint(weights),
+            decoder_fingerprint=weights_fingerprint(model.decoder_weights),
+            vectors_fingerprint=weights_fingerprint(model.word_vectors),
+            teacher_fingerprint=weights_fingerprint(*decoders),
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def _decoder(config, arguments: argparse.Namespace):
@@ -169,6 +177,11 @@ def _weights(arguments: argparse.Namespace) -> str | None:
     return given if given in (None, "imagenet", "none") else str(Path(given).resolve())
 
 
-def _cache(arguments: argparse.Namespace) -> dict:
-    given = arguments.feature_cache
-    return {"cache": str(given.resolve())} if given else {}
+def _places(arguments: argparse.Namespace) -> dict:
+    """Return the directories that were given, by the fields of `ExecutionSpec`."""
+    places = {}
+    if arguments.feature_cache:
+        places["cache"] = str(arguments.feature_cache.resolve())
+    if arguments.teacher:
+        places["teachers"] = tuple(str(run.resolve()) for run in arguments.teacher)
+    return places

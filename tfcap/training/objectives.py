@@ -1,4 +1,4 @@
-"""What a training makes small: cross-entropy with the references, or the negative reward."""
+"""What a training makes small: cross-entropy, with references or a teacher, or minus the reward."""
 
 import abc
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import tensorflow as tf
 from records.vocabulary import PAD_ID, START_ID
 from tfcap.captioner import Captioner, force_captions
 from tfcap.config import TrainingSpec
+from tfcap.decoders.base import Decoder
 from tfcap.search.sampling import sample
 from tfcap.training.reward import CiderReward
 
@@ -77,6 +78,33 @@ class CrossEntropy(Objective):
         arguments = (captioner.decoder, features, inputs, targets, self._label_smoothing)
         value, right, words = force_captions(*arguments, training=True).sums()
         return Loss(value, value, right, words)
+
+
+class Distillation(Objective):
+    """Cross-entropy with what a teacher thinks of each next word, in the place of labels.
+
+    Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", word by word; an ensemble
+    for a teacher gives one decoder that knows what all of them do.
+    """
+
+    def __init__(self, teacher: Decoder):
+        """Take a decoder over the same features and words; it is not trained."""
+        self._teacher = teacher
+
+    def loss(self, captioner, features, inputs, targets):
+        counts = targets != PAD_ID
+
+        def logits_of(decoder, training):
+            outputs = decoder(features, inputs, training=training)
+            return decoder.logits(tf.boolean_mask(outputs, counts))
+
+        taught = tf.stop_gradient(tf.nn.softmax(logits_of(self._teacher, training=False)))
+        logits = logits_of(captioner.decoder, training=True)
+        value = tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(taught, logits))
+        words = tf.boolean_mask(targets, counts)
+        right = tf.argmax(logits, axis=1, output_type=tf.int32) == words
+        count = tf.cast(tf.size(words), tf.float32)
+        return Loss(value, value, tf.reduce_sum(tf.cast(right, tf.float32)), count)
 
 
 class SelfCritical(Objective):

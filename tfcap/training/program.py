@@ -21,7 +21,7 @@ from records.manifest import Manifest
 from records.reading import read_references
 from records.vocabulary import Vocabulary
 from tfcap import runs
-from tfcap.captioner import build_captioner
+from tfcap.captioner import build_captioner, check_alike, load_ensemble
 from tfcap.config import RunConfig
 from tfcap.data import Corrupt
 from tfcap.data.service import check_service
@@ -32,7 +32,7 @@ from tfcap.features import FeatureCache, Placement
 from tfcap.metrics import References
 from tfcap.training import log
 from tfcap.training.devices import Hosts, choose_strategy, lost_hosts_named, meet
-from tfcap.training.objectives import CrossEntropy, Objective, SelfCritical
+from tfcap.training.objectives import CrossEntropy, Distillation, Objective, SelfCritical
 from tfcap.training.reward import CiderReward, reference_ids
 from tfcap.training.schedule import History, best_epoch, fine_tunes, is_over, learning_rates
 from tfcap.training.source import Encode, Source, open_caches, place_encoder
@@ -170,6 +170,11 @@ class Training:
         spec, captioner = self.spec, self.captioner
         if spec.objective == "cross_entropy":
             return CrossEntropy(spec.label_smoothing)
+        if spec.objective == "distillation":
+            runs_of_teacher = [Path(run) for run in self.config.execution.teachers]
+            teacher = load_ensemble(runs_of_teacher)
+            check_alike(captioner, teacher, runs_of_teacher[0])
+            return Distillation(teacher.decoder)
         shards = self.manifest.shard_paths(Path(self.config.dataset), "train")
         references = reference_ids(shards, captioner.vocabulary, captioner.max_words)
         return SelfCritical(captioner, source.on_device, spec, CiderReward.of(references))
@@ -223,7 +228,7 @@ class Training:
         epoch, average = len(history), self.state.average
         with average.in_place() if average else contextlib.nullcontext():
             figures = {"epoch": epoch + 1, "loss": self.state.mean_loss()}
-            if self.spec.objective == "cross_entropy":
+            if self.spec.objective != "self_critical":
                 figures["accuracy"] = self.state.accuracy()
             history = [*history, {**figures, **self._validate(phase, epoch)}]
             if best_epoch(history) == epoch:
