@@ -11,6 +11,9 @@ import threading
 import time
 
 _POLL_SECONDS = 0.5
+# What a worker has written is sent in whole elements, as soon as there is so much of it. Beam's own
+# 10 MB would be held several times over.
+_SEND_BYTES = 256 * 1024
 
 
 def leave_with_parent(parent: int) -> None:
@@ -26,8 +29,13 @@ if __name__ == "__main__":
     logging.getLogger().addHandler(logging.NullHandler())
     threading.Thread(target=leave_with_parent, args=[os.getppid()], daemon=True).start()
 
-    from apache_beam.runners.worker import sdk_worker_main
+    from apache_beam.runners.worker import data_plane, sdk_worker_main
 
+    data_plane.ClosableOutputStream.create = staticmethod(
+        lambda close, flush, _: data_plane.SizeBasedBufferingClosableOutputStream(
+            close, flush, size_flush_threshold=_SEND_BYTES
+        )
+    )
     sdk_worker_main.main([])
     # All is reported by now, and the launcher waits for one worker after the other to be torn down.
     os._exit(0)
