@@ -57,7 +57,7 @@ class Objective(abc.ABC):
         targets: tf.Tensor,
         *extra: tf.Tensor,
     ) -> Loss:
-        """Return the loss, with dropout on.
+        """Return the loss in training.
 
         Args:
             captioner: in training.
@@ -149,7 +149,9 @@ class SelfCritical(Objective):
         }
 
     def loss(self, captioner, features, inputs, targets, rewards):
-        forced = force_captions(captioner.decoder, features, inputs, targets, training=True)
+        # Without dropout, as they were drawn: a caption that is likely to the whole decoder may be
+        # next to impossible to what dropout leaves of it, and its loss has no bound.
+        forced = force_captions(captioner.decoder, features, inputs, targets)
         there = tf.cast(tf.reduce_any(targets != PAD_ID, axis=2), tf.float32)
         samples = self._spec.samples
         mean = tf.reduce_mean(rewards, axis=1, keepdims=True)
@@ -165,11 +167,13 @@ class SelfCritical(Objective):
         )
 
     def _drawn(self, pictures, number):
-        """Return captions drawn from the model without dropout, int32 [B, S, T]."""
+        """Return captions drawn from the model, int32 [B, S, T]; those cut short have no <end>."""
         captioner, samples = self._captioner, self._spec.samples
         seed = tf.constant([self._spec.seed, 2], tf.int64)  # 0 is the order's, 1 the dropout's
         seed = tf.random.experimental.stateless_fold_in(seed, number)
         features = tf.repeat(self._encode(pictures), samples, axis=0)
         words = sample(captioner.decoder, features, captioner.max_words, seed=seed).words
+        # After so many words the search says <end>: the model did not choose it.
+        words = words[:, : captioner.max_words]
         longest = tf.reduce_max(tf.math.count_nonzero(words, axis=1))
         return tf.reshape(words[:, :longest], [-1, samples, longest])
