@@ -6,12 +6,15 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
-from records.vocabulary import PAD_ID, START_ID
+from records.vocabulary import END_ID, PAD_ID, START_ID
 from tfcap.captioner import Captioner, force_captions
 from tfcap.config import TrainingSpec
 from tfcap.decoders.base import Decoder
+from tfcap.decoders.cross_entropy import cross_entropy
 from tfcap.search.sampling import sample
 from tfcap.training.reward import CiderReward
+
+_NEVER = -1e9  # the score of a word that is not said; with infinity, 0 times it is no number
 
 
 class Loss(NamedTuple):
@@ -149,18 +152,27 @@ class SelfCritical(Objective):
         }
 
     def loss(self, captioner, features, inputs, targets, rewards):
-        # Without dropout, as they were drawn: a caption that is likely to the whole decoder may be
-        # next to impossible to what dropout leaves of it, and its loss has no bound.
-        forced = force_captions(captioner.decoder, features, inputs, targets)
+        counts = targets != PAD_ID
+        # As they were drawn, or a loss without bound is made small elsewhere than it should be.
+        # Without dropout: a caption that is likely to the whole decoder may be next to impossible
+        # to what dropout leaves of it. And without the words that no search says: they would take
+        # what is taken from captions that earn little.
+        logits = captioner.decoder.logits(
+            tf.boolean_mask(captioner.decoder(features, inputs), counts)
+        )
+        said = tf.range(logits.shape[-1]) >= END_ID
+        losses, _ = cross_entropy(
+            tf.where(said, logits, _NEVER), tf.boolean_mask(targets, counts), 0.0
+        )
         there = tf.cast(tf.reduce_any(targets != PAD_ID, axis=2), tf.float32)
         samples = self._spec.samples
         mean = tf.reduce_mean(rewards, axis=1, keepdims=True)
         # A caption's own reward is a share of the mean: taken out, what is left is of the others.
         advantages = (rewards - mean) * samples / (samples - 1)
-        lengths = tf.reduce_sum(tf.cast(forced.counts, tf.int32), axis=2)
+        lengths = tf.reduce_sum(tf.cast(counts, tf.int32), axis=2)
         weights = tf.repeat(tf.reshape(advantages, [-1]), tf.reshape(lengths, [-1]))
         return Loss(
-            tf.reduce_sum(weights * forced.losses),
+            tf.reduce_sum(weights * losses),
             -tf.reduce_sum(rewards * there),
             tf.zeros([]),
             tf.reduce_sum(there),

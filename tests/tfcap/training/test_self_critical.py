@@ -12,7 +12,6 @@ from test_step import batch_of, make
 
 from records.vocabulary import END_ID, PAD_ID, START_ID
 from tfcap import runs
-from tfcap.captioner import force_captions
 from tfcap.config import OptimizerSpec, TrainingSpec
 from tfcap.metrics.cider import CiderReferences
 from tfcap.training.objectives import SelfCritical
@@ -78,6 +77,18 @@ def test_an_end_that_was_not_chosen_is_none():
     assert not np.any(batch["targets"] == END_ID)
 
 
+def test_words_that_are_never_said_win_nothing():
+    captioner, *_ = make(SPEC)
+    objective = objective_of(captioner)
+    batch = objective.prepare(batch_of(captioner), 0)
+    rewards = tf.constant(np.random.default_rng(1).random((4, 3)), tf.float32)
+    with tf.GradientTape() as tape:
+        parts = batch["features"], batch["inputs"], batch["targets"]
+        value = objective.loss(captioner, *parts, rewards).value
+    gradient = tape.gradient(value, captioner.decoder.output_bias.value).numpy()
+    assert (gradient[:END_ID] == 0).all() and (gradient[END_ID:] != 0).all()
+
+
 def test_draws_are_a_function_of_seed_and_step():
     captioner, *_ = make(SPEC)
     objective, batch = objective_of(captioner), batch_of(captioner)
@@ -92,10 +103,13 @@ def test_the_loss_weighs_captions_by_what_they_earn_above_the_others_of_their_pi
     rewards = np.array([[1, 2, 6], [0, 0, 0], [1, 1, 1], [3, 0, 0]], np.float32)
     parts = batch["features"], batch["inputs"], batch["targets"]
     found = objective.loss(captioner, *parts, tf.constant(rewards))
-    losses, _, counts = force_captions(captioner.decoder, *parts)
-    of_words = np.zeros(counts.shape, np.float32)
-    of_words[counts.numpy()] = losses.numpy()
-    of_captions = of_words.sum(axis=2)
+    # Of what the search can say: the words from <end> on.
+    logits = captioner.decoder.logits(captioner.decoder(*parts[:2])).numpy()[..., END_ID:]
+    log_probs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    targets = batch["targets"].numpy()
+    places = np.maximum(targets - END_ID, 0)[..., None]
+    of_words = -np.take_along_axis(log_probs, places, axis=-1)[..., 0]
+    of_captions = (of_words * (targets != PAD_ID)).sum(axis=2)
     expected = sum(
         (rewards[row, i] - np.delete(rewards[row], i).mean()) * of_captions[row, i]
         for row in range(4)
