@@ -101,21 +101,3 @@ def test_a_broken_model_is_one_line(model, monkeypatch):
     with pytest.raises(UserError, match=r"Unrecognized model\.\): give") as refusal:
         load_sentence_encoder(model)
     assert "\n" not in str(refusal.value)
-
-
-def test_a_real_model_is_loaded_from_its_directory(model, tmp_path):
-    """A transformer of random weights: equal sentences are alike, whatever they mean."""
-    pytest.importorskip("sentence_transformers")
-    from transformers import BertConfig, BertModel, BertTokenizer
-
-    directory = tmp_path / "tiny"
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "cat", "runs"]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(directory)
-    sizes = {"hidden_size": 8, "intermediate_size": 8, "max_position_embeddings": 16}
-    layers = {"num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": len(words)}
-    BertModel(BertConfig(**sizes, **layers)).save_pretrained(directory)
-    encoder = load_sentence_encoder(directory)
-    found = similarity(encoder, {1: ["a dog runs", "cat"]}, {1: "a dog runs"})
-    assert found.best == pytest.approx(1, abs=1e-5)
-    assert found.mean < found.best

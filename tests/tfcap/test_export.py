@@ -27,7 +27,9 @@ def run(captioner, tmp_path_factory) -> Path:
         encoder_fingerprint="none",
         picture=captioner.picture,
         caption=captioner.caption,
-        model=ModelSpec("mobilenet_v3_small", "none", captioner.decoder.spec, captioner.max_words),
+        model=ModelSpec(
+            "mobilenet_v3_small", "none", captioner.decoder.spec, max_words=captioner.max_words
+        ),
         training=TrainingSpec(),
     ).save(directory / runs.CONFIG)
     (directory / runs.VOCABULARY).write_text(captioner.vocabulary.to_text())
