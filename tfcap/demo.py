@@ -29,10 +29,10 @@ DRAW = ("--pictures", "2000")
 # Small pictures make quick epochs; a map of 8x8 cells still tells the two things apart.
 BUILD_SCENES = ("--name", "scenes", "--image-size", "128")
 SCENE_ENCODER = ("--encoder", "mobilenet_v3_small_stride16")
-PRETRAIN = ("--epochs", "12")
+PRETRAIN = ("--epochs", "13")
 # Scenes have few words and right answers: a small decoder, hardly regularised, learns them quickly.
 TRAIN_SCENES = (
-    *("--epochs", "6", "--learning-rate", "0.002", "--label-smoothing", "0"),
+    *("--epochs", "9", "--learning-rate", "0.002", "--label-smoothing", "0"),
     *("--units", "256", "--embedding", "128", "--dropout", "0.1", "--embedding-dropout", "0.1"),
 )
 
