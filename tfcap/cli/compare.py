@@ -46,14 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     from records.errors import UserError
     from records.files import write_whole
+    from tfcap.metrics.meteor import load_lexicon
 
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1, got {arguments.batch_size}")
     how = search_spec(arguments)
-    rows = [_row(arguments, run, how) for run in arguments.runs]
+    lexicon = load_lexicon()
+    rows = [_row(arguments, run, how, lexicon) for run in arguments.runs]
     rows.sort(key=lambda row: row["CIDEr-D"], reverse=True)
     print(format_rows(rows))
-    print(f"split {arguments.split}, search {search_name(how)}, METEOR by exact words and stems")
+    print(f"split {arguments.split}, search {search_name(how)}, METEOR is {lexicon.metric}")
     if arguments.json:
         write_whole(arguments.json, json.dumps(rows, indent=1) + "\n")
         print(f"the table is in {arguments.json}")
@@ -80,14 +82,13 @@ def format_rows(rows: list[dict]) -> str:
     )
 
 
-def _row(arguments: argparse.Namespace, run: Path, how) -> dict:
+def _row(arguments: argparse.Namespace, run: Path, how, lexicon) -> dict:
     import itertools
 
     from tfcap import runs
     from tfcap.captioner import load_captioner
     from tfcap.config import RunConfig
     from tfcap.metrics.evaluation import Measures, evaluate_captions
-    from tfcap.metrics.meteor import load_lexicon
     from tfcap.signatures import build_signatures
 
     config = RunConfig.load(run / runs.CONFIG)
@@ -99,15 +100,14 @@ def _row(arguments: argparse.Namespace, run: Path, how) -> dict:
     # The first batch pays for what TensorFlow prepares.
     first = list(itertools.islice(pictures, size))
     predictions = caption_pictures(signature, first, len(first), size)
-    began = time.perf_counter()
-    rest = caption_pictures(signature, pictures, len(references) - len(first), size)
-    seconds = time.perf_counter() - began
-    lexicon = load_lexicon()
-    evaluation = evaluate_captions(
-        references, predictions | rest, Measures(lexicon), captioner.caption
-    )
-    scores = {name.split(" ")[0]: each.value for name, each in evaluation.scores.items()}
-    intervals = {name: (each.low, each.high) for name, each in evaluation.scores.items()}
+    rate = None
+    if left := len(references) - len(first):
+        began = time.perf_counter()
+        rest = caption_pictures(signature, pictures, left, size)
+        rate = len(rest) / (time.perf_counter() - began)
+        predictions |= rest
+    evaluation = evaluate_captions(references, predictions, Measures(lexicon), captioner.caption)
+    scores = {name.split(" ")[0]: each for name, each in evaluation.scores.items()}
     times = runs.read_times(run)
     return {
         "run": run.name,
@@ -115,7 +115,7 @@ def _row(arguments: argparse.Namespace, run: Path, how) -> dict:
         "decoder": config.model.decoder.kind,
         "parameters": captioner.encoder.count_params() + captioner.decoder.count_params(),
         "training_minutes": sum(times) / 60 if times else None,
-        "captions_per_second": len(rest) / seconds,
-        **scores,
-        "intervals": intervals,
+        "captions_per_second": rate,
+        **{name: each.value for name, each in scores.items()},
+        "intervals": {name: (each.low, each.high) for name, each in scores.items()},
     }

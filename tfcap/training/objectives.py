@@ -164,7 +164,7 @@ class SelfCritical(Objective):
         losses, _ = cross_entropy(
             tf.where(said, logits, _NEVER), tf.boolean_mask(targets, counts), 0.0
         )
-        there = tf.cast(tf.reduce_any(targets != PAD_ID, axis=2), tf.float32)
+        there = tf.cast(tf.reduce_any(counts, axis=2), tf.float32)
         samples = self._spec.samples
         mean = tf.reduce_mean(rewards, axis=1, keepdims=True)
         # A caption's own reward is a share of the mean: taken out, what is left is of the others.

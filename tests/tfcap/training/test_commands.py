@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from tiny import main, train
+from tiny import main, predict, train
 
 from beam_jobs.build_records import main as build_records
 from records.errors import UserError
@@ -93,11 +93,8 @@ def test_a_run_evaluates_with_beams_as_its_export_with_beams(dataset, run, tmp_p
     assert main(["export", "--run", str(run), "--output", str(base), *beams]) == 0
     results = []
     for flags in (["--run", str(run), *beams], ["--model", str(base)]):
-        predictions = tmp_path / f"{flags[0][2:]}.json"
-        command = ["evaluate", *flags, "--dataset", str(dataset)]
-        assert main([*command, "--predictions", str(predictions)]) == 0
+        results.append(predict(dataset, tmp_path / "predictions.json", *flags))
         assert "|search:beams=3,length_penalty=0.5,no_repeat=2|" in capsys.readouterr().out
-        results.append(json.loads(predictions.read_text()))
     assert results[0] == results[1]
     assert main(["evaluate", "--model", str(base), "--dataset", str(dataset), *beams]) == 2
     assert "as it was exported" in capsys.readouterr().err

@@ -27,6 +27,11 @@ def test_runs_stand_on_one_table(dataset, run, tmp_path, capsys):
     assert "search beams=2" in printed
 
 
+def test_a_split_of_one_batch_has_scores_and_no_rate(dataset, run, capsys):
+    assert tiny.main(["compare", str(run), "--dataset", str(dataset)]) == 0
+    assert " - " in capsys.readouterr().out.splitlines()[1]
+
+
 def test_numbers_stand_below_each_other():
     scores = dict.fromkeys(("BLEU-1", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D"), 12.34)
     row = {

@@ -39,13 +39,9 @@ def test_a_preset_goes_all_the_way(name, dataset, glove, tmp_path, capsys):
     assert config["model"]["decoder"] == preset.model.decoder.to_dict()
     assert config["training"]["optimizer"] == preset.training.optimizer.to_dict()
     assert tiny.main(["export", "--run", str(run), "--output", str(base), "--beams", "2"]) == 0
-    predictions = []
-    for flags in (["--run", str(run), "--beams", "2"], ["--model", str(base)]):
-        path = tmp_path / f"{flags[0][2:]}.json"
-        command = ["evaluate", *flags, "--dataset", str(dataset), "--predictions", str(path)]
-        assert tiny.main(command) == 0
-        predictions.append(path.read_text())
-    assert predictions[0] == predictions[1]
+    path = tmp_path / "predictions.json"
+    own = tiny.predict(dataset, path, "--run", str(run), "--beams", "2")
+    assert tiny.predict(dataset, path, "--model", str(base)) == own
 
 
 def test_a_training_begins_with_the_word_vectors(dataset, glove, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """`tfcap train` with an encoder that is traced in no time; a program too, for tests to kill."""
 
+import json
 import sys
 from unittest import mock
 
@@ -34,6 +35,13 @@ def train(dataset, run, *flags) -> int:
     """Run the command, which knows the encoder meanwhile; returns its exit code."""
     with mock.patch.dict(ENCODERS, {NAME: build_tiny}):
         return main(["train", "--dataset", str(dataset), "--run", str(run), *SMALL, *flags])
+
+
+def predict(dataset, path, *flags) -> list[dict]:
+    """Evaluate on the validation split with the given flags; returns the captions."""
+    command = ["evaluate", *flags, "--dataset", str(dataset), "--predictions", str(path)]
+    assert main(command) == 0
+    return json.loads(path.read_text())
 
 
 if __name__ == "__main__":
