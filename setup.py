@@ -21,6 +21,7 @@ EXTRAS = {
     "tf": [
         "tensorflow>=2.21,<2.22",
         "tensorflow-text>=2.21.1,<2.22",
+        "tensorflow-serving-api>=2.21,<2.22",  # what an export is warmed up with
         "keras>=3.12,<3.16",
         "tensorboard>=2.20,<2.22",
     ],

@@ -195,7 +195,18 @@ def caption_log_probs(
         (natural logarithms of the captions' probabilities, float [B, K],
         numbers of their words, <end> included, float [B, K]).
     """
-    log_probs = tf.nn.log_softmax(decoder.logits(decoder(features, inputs)))
+    log_probs = word_log_probs(decoder, features, inputs, targets)
     counts = tf.cast(targets != PAD_ID, tf.float32)
-    likelihood = tf.gather(log_probs, targets, batch_dims=3) * counts
-    return tf.reduce_sum(likelihood, axis=-1), tf.reduce_sum(counts, axis=-1)
+    return tf.reduce_sum(log_probs, axis=-1), tf.reduce_sum(counts, axis=-1)
+
+
+def word_log_probs(
+    decoder: Decoder, features: tf.Tensor, inputs: tf.Tensor, targets: tf.Tensor
+) -> tf.Tensor:
+    """Return the natural logarithm of each target's probability, float32 [B, K, T], 0 for <pad>.
+
+    Arguments as of `force_captions`.
+    """
+    log_probs = tf.nn.log_softmax(decoder.logits(decoder(features, inputs)))
+    chosen = tf.gather(log_probs, targets, batch_dims=3)
+    return tf.where(targets == PAD_ID, 0.0, chosen)

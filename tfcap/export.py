@@ -12,13 +12,14 @@ import tensorflow as tf
 from records.captions import CaptionSpec
 from records.errors import UserError
 from records.pictures import PictureSpec
-from tfcap import runs
 from tfcap.captioner import load_captioner, load_ensemble
-from tfcap.config import RunConfig
+from tfcap.model_card import describe_export, render_card
 from tfcap.search import GREEDY, SearchSpec
 from tfcap.signatures import build_signatures
+from tfcap.warm_up import BATCH_SIZES, write_warm_up
 
 CARD = "assets.extra/tfcap.json"
+CARD_PAGE = "assets.extra/README.md"
 
 
 def export_run(
@@ -27,6 +28,7 @@ def export_run(
     portable: bool,
     how: SearchSpec = GREEDY,
     ensemble: Sequence[Path] = (),
+    sizes: Sequence[int] = BATCH_SIZES,
 ) -> Path:
     """Export the best epoch of a run as `base/<version>/`, one version above the highest there.
 
@@ -36,6 +38,7 @@ def export_run(
         portable: whether to use core ops only.
         how: captions are searched for.
         ensemble: other runs, as of `load_ensemble`.
+        sizes: of the batches that it is warmed up for, see `tfcap.warm_up`.
 
     Returns:
         The new version's directory. It appears whole, by rename.
@@ -57,11 +60,11 @@ def export_run(
         # A captioner that is exported is not trained on, so a decoder's gradients stay behind.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(module, str(partial), signatures, options)
-        card = partial / CARD
-        card.parent.mkdir()
-        card.write_text(
-            json.dumps(_card(run, portable, how, 1 + len(ensemble)), indent=1) + "\n", "utf-8"
-        )
+        (partial / CARD).parent.mkdir()
+        card = describe_export(run, captioner, portable, how, 1 + len(ensemble))
+        (partial / CARD).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+        (partial / CARD_PAGE).write_text(render_card(card), "utf-8")
+        write_warm_up(partial, {name: _inputs(each) for name, each in signatures.items()}, sizes)
         version = base / str(max(versions(base), default=0) + 1)
         return partial.rename(version)
     finally:
@@ -136,19 +139,5 @@ def load_export(path: Path) -> Export:
     return Export(path, dict(loaded.signatures), picture, caption, search, card)
 
 
-def _card(run: Path, portable: bool, how: SearchSpec, members: int) -> dict:
-    """Return what a user of the export may want to know about where it comes from."""
-    config = RunConfig.load(run / runs.CONFIG)
-    history = runs.read_history(run)
-    return {
-        "portable": portable,
-        "dataset_fingerprint": config.fingerprint,
-        "picture": config.picture.to_dict(),
-        "picture_digest": config.picture.digest(),
-        "caption": config.caption.to_dict(),
-        "caption_digest": config.caption.digest(),
-        "model": config.model.to_dict(),
-        "members": members,
-        "search": how.to_dict(),
-        "best_epoch": max(history, key=lambda figures: figures["val_CIDEr"], default=None),
-    }
+def _inputs(signature: Callable) -> list[str]:
+    return [spec.name for spec in signature.input_signature]

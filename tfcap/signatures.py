@@ -11,10 +11,11 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from records.pictures import PictureSpec
-from tfcap.captioner import Captioner, caption_log_probs
+from records.vocabulary import END_ID, PAD_ID, START_ID
+from tfcap.captioner import Captioner, caption_log_probs, word_log_probs
+from tfcap.decoders.base import Decoder
 from tfcap.encoders import inference_encoder
-from tfcap.pictures import decode_upload
-from tfcap.search import GREEDY, SearchSpec, search
+from tfcap.search import GREEDY, SearchSpec, beam, search
 from tfcap.text import (
     CaptionCleaner,
     CaptionIds,
@@ -22,6 +23,9 @@ from tfcap.text import (
     split_words_text,
     teacher_forcing,
 )
+from tfcap.uploads import FORMATS, decode_upload
+
+BEAMS = 3  # that `beam` follows where the search of the export is greedy
 
 
 def build_signatures(
@@ -35,14 +39,20 @@ def build_signatures(
         how: captions are searched for.
 
     Returns:
-        (a module that tracks the weights and tables, the signatures by name): `serving_default`
-        (image_bytes), `complete` (image_bytes, prompt) and `score` (image_bytes, caption).
+        (a module that tracks the weights and tables, the signatures by name): `serving_default`,
+        `beam`, `embed` and `explain` (image_bytes), `complete` (image_bytes, prompt) and `score`
+        (image_bytes, caption).
     """
     cleaner = CaptionCleaner(captioner.caption)
     ids = CaptionIds(captioner.vocabulary, split_words_core if portable else split_words_text)
     max_words = captioner.max_words
     encoder = inference_encoder(captioner.encoder)
-    encode = functools.partial(_encode, encoder, captioner.picture)
+    # One function of the graph, which all signatures call.
+    encode = tf.function(
+        functools.partial(_encode, encoder, captioner.picture),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
+    )
 
     def serving_default(image_bytes):
         features, error = encode(image_bytes)
@@ -72,6 +82,30 @@ def build_signatures(
         log_prob, count = log_probs[:, 0], counts[:, 0]
         return _rows(error, log_prob=log_prob, perplexity=tf.exp(-log_prob / count))
 
+    def n_best(image_bytes):
+        features, error = encode(image_bytes)
+        width = how.beams if how.beams > 1 else BEAMS
+        found = beam(
+            captioner.decoder, features, max_words, width, how.length_penalty, how.no_repeat
+        )
+        return _rows(error, captions=ids.decode(found.words), log_probs=found.log_probs)
+
+    def embed(image_bytes):
+        features, error = encode(image_bytes)
+        return _rows(error, embedding=tf.reduce_mean(features, axis=[1, 2]))
+
+    def explain(image_bytes):
+        features, error = encode(image_bytes)
+        found = search(captioner.decoder, features, max_words, how)
+        log_probs, attention = _explain(captioner.decoder, features, found.words)
+        return _rows(
+            error,
+            caption=ids.decode(found.words),
+            tokens=ids.decode(found.words[:, :-1, None]),
+            log_probs=log_probs,
+            attention=attention,
+        )
+
     def signature(function: Callable, *names: str) -> Callable:
         specs = [tf.TensorSpec([None], tf.string, name=name) for name in names]
         return tf.function(function, input_signature=specs)
@@ -86,6 +120,9 @@ def build_signatures(
         "serving_default": signature(serving_default, "image_bytes"),
         "complete": signature(complete, "image_bytes", "prompt"),
         "score": signature(score, "image_bytes", "caption"),
+        "beam": signature(n_best, "image_bytes"),
+        "embed": signature(embed, "image_bytes"),
+        "explain": signature(explain, "image_bytes"),
     }
 
 
@@ -112,10 +149,38 @@ def _encode(
     features = encoder(pixels[:padded])[:rows]
     good = tf.scatter_nd(kept[:, None], tf.ones_like(kept), [rows + 1])[:rows] > 0
     message = (
-        "image_bytes cannot be decoded: give a whole JPEG, PNG, GIF or BMP "
+        f"image_bytes cannot be decoded: give a whole {FORMATS} "
         f"of at most {picture.max_pixels} pixels"
     )
     return features, tf.where(good, "", message)
+
+
+def _explain(
+    decoder: Decoder, features: tf.Tensor, words: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Tell how sure a decoder is of each word of captions, and where it looks for it.
+
+    Args:
+        decoder: predicts the next word.
+        features: float [B, h, w, C].
+        words: int32 [B, max_words + 1], of a search.
+
+    Returns:
+        (log probabilities, float32 [B, max_words], attention, float32 [B, max_words, h, w], 1 in
+        sum), both 0 behind the last word; attention is 0 where the decoder has none.
+    """
+    starts = tf.fill([tf.shape(words)[0], 1], START_ID)
+    inputs = tf.where(words == PAD_ID, PAD_ID, tf.concat([starts, words[:, :-1]], axis=1))
+    log_probs = word_log_probs(decoder, features, inputs[:, None], words[:, None])[:, 0]
+    attention = decoder.attend(features, inputs[:, None])
+    if attention is None:
+        cells = tf.shape(features)[1:3]
+        attention = tf.zeros(tf.concat([tf.shape(inputs[:, None]), cells], axis=0))
+    is_word = words[:, :-1] > END_ID
+    return (
+        tf.where(is_word, log_probs[:, :-1], 0.0),
+        tf.where(is_word[..., None, None], attention[:, 0, :-1], 0.0),
+    )
 
 
 def _too_long(words: tf.RaggedTensor, limit: int, name: str, error: tf.Tensor) -> tf.Tensor:
@@ -125,9 +190,10 @@ def _too_long(words: tf.RaggedTensor, limit: int, name: str, error: tf.Tensor) -
 
 
 def _rows(error: tf.Tensor, **outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Return the outputs [B] with the rows that have an error blanked, and the errors."""
-    blanked = {
-        name: tf.where(error == "", output, tf.zeros_like(output))
-        for name, output in outputs.items()
-    }
-    return {**blanked, "error": error}
+    """Return the outputs [B, ...] with the rows that have an error blanked, and the errors [B]."""
+
+    def blanked(output: tf.Tensor) -> tf.Tensor:
+        good = tf.reshape(error == "", [-1] + [1] * (output.shape.rank - 1))
+        return tf.where(good, output, tf.zeros_like(output))
+
+    return {**{name: blanked(output) for name, output in outputs.items()}, "error": error}

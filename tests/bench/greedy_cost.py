@@ -19,8 +19,8 @@ import tensorflow as tf
 from tfcap import search
 from tfcap.bench.measure import add_arguments, alternate, ratios, report, timed
 from tfcap.captioner import load_captioner
-from tfcap.pictures import decode_upload
 from tfcap.signatures import build_signatures
+from tfcap.uploads import decode_upload
 
 
 def make_peers(run: Path, paths: list[Path]) -> dict[str, Callable]:

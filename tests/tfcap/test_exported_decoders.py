@@ -8,13 +8,13 @@ from small_decoders import MAX_WORDS, favour_end, make_decoder
 
 from records.captions import CaptionSpec
 from records.pictures import PictureSpec
-from records.vocabulary import SPECIALS, Vocabulary
+from records.vocabulary import SPECIALS, START_ID, Vocabulary
 from tfcap.captioner import Captioner
 from tfcap.decoders import DECODERS
-from tfcap.pictures import decode_upload
 from tfcap.search import SearchSpec, search
 from tfcap.signatures import build_signatures
 from tfcap.text import CaptionIds
+from tfcap.uploads import decode_upload
 
 WORDS = ["a", "dog", "cat", "runs", "sits", "on", "the", "grass", "red", "ball", "in", "sun", "hat"]
 VOCABULARY = Vocabulary((*SPECIALS, *WORDS))
@@ -58,18 +58,43 @@ def test_an_export_says_what_keras_says(kind, encoder, jpeg, tmp_path):
     for name, how in SEARCHES.items():
         part, signatures = build_signatures(captioner, portable=True, how=how)
         setattr(module, name, part)
-        functions[name] = signatures["serving_default"]
-    functions["score"] = signatures["score"]
+        functions[f"by {name}"] = signatures["serving_default"]
+    functions |= {name: signatures[name] for name in ("score", "beam", "embed", "explain")}
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(tmp_path / "export"), functions, options)
     loaded = tf.saved_model.load(str(tmp_path / "export")).signatures
     rows = tf.constant(pictures)
     for name, how in SEARCHES.items():
         expected = search(decoder, features, MAX_WORDS, how)
-        found = loaded[name](image_bytes=rows)
+        found = loaded[f"by {name}"](image_bytes=rows)
         captions = captioner.ids.decode(expected.words).numpy()
         assert found["caption"].numpy().tolist() == captions.tolist()
         np.testing.assert_allclose(found["log_prob"], expected.log_probs, rtol=1e-3)
         assert np.ptp(found["log_prob"]) > 0.01, "pictures must differ for this to test anything"
         scores = loaded["score"](image_bytes=rows, caption=found["caption"])
         np.testing.assert_allclose(scores["log_prob"], found["log_prob"], rtol=1e-3)
+    check_the_others(loaded, rows, found, decoder, features)
+
+
+def check_the_others(loaded, rows, found, decoder, features):
+    """The search of `found` is that of these signatures."""
+    best = loaded["beam"](image_bytes=rows)
+    assert best["captions"].shape == best["log_probs"].shape == [len(rows), 3]
+    assert best["captions"][:, 0].numpy().tolist() == found["caption"].numpy().tolist()
+    embedding = loaded["embed"](image_bytes=rows)["embedding"]
+    np.testing.assert_allclose(embedding, tf.reduce_mean(features, [1, 2]), rtol=1e-3, atol=1e-4)
+    why = loaded["explain"](image_bytes=rows)
+    tokens = why["tokens"].numpy()
+    assert tokens.shape == why["log_probs"].shape == (len(rows), MAX_WORDS)
+    said = [b" ".join(row).strip() for row in tokens]
+    assert said == why["caption"].numpy().tolist() == found["caption"].numpy().tolist()
+    # What is missing to the whole caption's is that of <end>.
+    assert (tf.reduce_sum(why["log_probs"], 1) >= found["log_prob"] - 1e-4).numpy().all()
+    sums = tf.reduce_sum(why["attention"], [2, 3]).numpy()
+    words = tf.fill([len(rows), 1, 1], START_ID)
+    first = decoder.attend(features, words)
+    if first is None:
+        assert not sums.any()
+    else:
+        np.testing.assert_allclose(sums, tokens != b"", atol=1e-4)
+        np.testing.assert_allclose(why["attention"][:, 0], first[:, 0, 0], rtol=1e-3, atol=1e-4)

@@ -48,6 +48,10 @@ def test_a_batch_without_a_good_row(signatures, rows):
     outputs = call(signatures["serving_default"], image_bytes=rows)
     assert outputs["caption"].tolist() == [b""] * len(rows)
     assert outputs["log_prob"].shape == (len(rows),)
+    for name in ("beam", "embed", "explain"):
+        outputs = call(signatures[name], image_bytes=rows)
+        assert all(len(column) == len(rows) for column in outputs.values())
+        assert not any(value.any() for key, value in outputs.items() if value.dtype == np.float32)
     for name, column in (("complete", "prompt"), ("score", "caption")):
         outputs = call(signatures[name], image_bytes=rows, **{column: ["a dog"] * len(rows)})
         assert [error != b"" for error in outputs["error"]] == [True] * len(rows)

@@ -133,10 +133,9 @@ def _of_export(arguments: argparse.Namespace, captions: Mapping[str, str]) -> Su
     card = export.card
 
     def look(pictures: Mapping[str, bytes]) -> "Attention":
-        explain = export.signatures.get("explain")
-        if explain is None:
-            return Attention({}, "the export has no signature `explain`; its run can be evaluated")
-        found = explained(explain, list(pictures.values()))
+        found = explained(export.signatures["explain"], list(pictures.values()))
+        if found is None:
+            return Attention({}, f"the decoder {card['model']['decoder']['kind']} has no attention")
         return Attention(dict(zip(pictures, found, strict=True)))
 
     vocabulary = arguments.dataset and Vocabulary.read(arguments.dataset / VOCABULARY)

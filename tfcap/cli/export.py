@@ -14,6 +14,9 @@ Signatures, all batched; every one also returns `error`, empty where the row is 
   serving_default  image_bytes           -> caption, log_prob
   complete         image_bytes, prompt   -> caption that goes on from the prompt, log_prob
   score            image_bytes, caption  -> log_prob, perplexity
+  beam             image_bytes           -> captions, log_probs: the best, best first
+  embed            image_bytes           -> embedding: the mean over the encoder's map
+  explain          image_bytes           -> caption, tokens, log_probs, attention
 
 The standard export splits words with tensorflow-text, whose ops TF Serving has built in; a
 Python program imports tensorflow_text before it loads the model. The portable one (--portable)
@@ -25,12 +28,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--run", type=Path, required=True, metavar="DIR", help="trained run")
     add("--output", type=Path, required=True, metavar="BASE", help="directory of versions")
     add("--portable", action="store_true", help="core ops only, no tensorflow-text")
+    add(
+        "--warm-up",
+        type=_size,
+        nargs="*",
+        metavar="SIZE",
+        help="sizes of batches that TF Serving is to try before it serves the version "
+        "(default: 1 2 4 8 16 32)",
+    )
     add_ensemble(parser)
     add_search(parser)
 
 
+def _size(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 1024):
+        raise argparse.ArgumentTypeError(f"{text!r} is not in 1..1024")
+    return int(text)
+
+
 def run(arguments: argparse.Namespace) -> int:
     from tfcap.export import export_run
+    from tfcap.warm_up import BATCH_SIZES
 
     version = export_run(
         arguments.run,
@@ -38,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.portable,
         search_spec(arguments),
         arguments.ensemble,
+        BATCH_SIZES if arguments.warm_up is None else arguments.warm_up,
     )
     size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
     print(f"exported {version} ({size / 1e6:.1f} MB)")

@@ -12,7 +12,7 @@ from records.vocabulary import END_ID, PAD_ID, START_ID
 from tfcap import search
 from tfcap.captioner import Captioner
 from tfcap.encoders import inference_encoder
-from tfcap.pictures import decode_upload
+from tfcap.uploads import decode_upload
 
 # Pixels.
 PANEL = 192  # side of a picture
@@ -91,7 +91,7 @@ def attention_of(
     ]
 
 
-def explained(explain: Callable, encoded: Sequence[bytes]) -> list[list[Look]]:
+def explained(explain: Callable, encoded: Sequence[bytes]) -> list[list[Look]] | None:
     """Ask an export where it looks.
 
     Args:
@@ -100,10 +100,13 @@ def explained(explain: Callable, encoded: Sequence[bytes]) -> list[list[Look]]:
         encoded: JPEGs of B pictures.
 
     Returns:
-        the looks of each picture's caption.
+        the looks of each picture's caption; None where the decoder has no attention.
     """
     found = explain(image_bytes=tf.constant(list(encoded)))
-    rows = zip(found["tokens"].numpy(), found["attention"].numpy(), strict=True)
+    attention = found["attention"].numpy()
+    if attention.shape[2:] == (1, 1) or not attention.any():
+        return None
+    rows = zip(found["tokens"].numpy(), attention, strict=True)
     return [
         [
             Look(token.decode("utf-8", "replace"), weights)

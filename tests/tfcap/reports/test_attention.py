@@ -8,7 +8,6 @@ from records.vocabulary import START_ID
 from tfcap import search
 from tfcap.decoders.merge import MergeSpec
 from tfcap.decoders.registry import build_decoder
-from tfcap.pictures import decode_upload
 from tfcap.reports.attention import (
     COLUMNS,
     GAP,
@@ -19,6 +18,7 @@ from tfcap.reports.attention import (
     explained,
     write_samples,
 )
+from tfcap.uploads import decode_upload
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 
@@ -132,3 +132,6 @@ def test_an_export_explains_itself(jpeg):
     assert [look.word for look in first] == ["a", "dog"]
     np.testing.assert_array_equal([look.weights for look in first], maps[0, :2])
     assert second == []
+
+    maps[:] = 0
+    assert explained(explain, [jpeg(1), b"no picture"]) is None
