@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from records.vocabulary import END_ID
+from records.captions import CaptionSpec
+from records.pictures import PictureSpec
+from records.vocabulary import END_ID, SPECIALS, Vocabulary
+from tfcap.captioner import Captioner
 from tfcap.decoders import (
     AdaptiveSpec,
     BahdanauSpec,
@@ -15,7 +18,11 @@ from tfcap.decoders import (
     TransformerSpec,
     build_decoder,
 )
+from tfcap.text import CaptionIds
 
+WORDS = ["a", "dog", "cat", "runs", "sits", "on", "the", "grass", "red", "ball", "in", "sun", "hat"]
+VOCABULARY = Vocabulary((*SPECIALS, *WORDS))
+SIZE = len(VOCABULARY)  # no layer is as wide
 MAX_WORDS = 6  # that the Transformer has room for
 SIZES = {"units": 16, "embedding": 8}
 # Every kind under its own name, and variants of some.
@@ -64,3 +71,16 @@ def favour_end(decoder: Decoder, vocabulary_size: int, by: float) -> None:
     """Make captions end, which of weights drawn at random hardly ever do."""
     end = tf.one_hot(END_ID, vocabulary_size, on_value=by)
     output_bias(decoder, vocabulary_size).assign_add(end)
+
+
+def captioner_of(decoder: Decoder, encoder: keras.Model) -> Captioner:
+    """Return a captioner of 64x64 pictures that speaks `VOCABULARY`."""
+    return Captioner(
+        encoder=encoder,
+        decoder=decoder,
+        vocabulary=VOCABULARY,
+        ids=CaptionIds(VOCABULARY),
+        picture=PictureSpec(size=64),
+        caption=CaptionSpec(),
+        max_words=MAX_WORDS,
+    )

@@ -13,6 +13,7 @@ from records.captions import CaptionSpec
 from records.errors import UserError
 from records.pictures import PictureSpec
 from tfcap.captioner import load_captioner, load_ensemble
+from tfcap.litert import write_litert
 from tfcap.model_card import describe_export, render_card
 from tfcap.search import GREEDY, SearchSpec
 from tfcap.signatures import build_signatures
@@ -48,6 +49,32 @@ def export_run(
     """
     captioner = load_ensemble([run, *ensemble]) if ensemble else load_captioner(run)
     module, signatures = build_signatures(captioner, portable, how)
+    card = describe_export(run, captioner, portable, how, 1 + len(ensemble))
+
+    def write(directory: Path) -> None:
+        # A captioner that is exported is not trained on, so a decoder's gradients stay behind.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, str(directory), signatures, options)
+        _write_card(card, directory)
+        write_warm_up(directory, {name: _inputs(each) for name, each in signatures.items()}, sizes)
+
+    return _publish(base, write)
+
+
+def export_litert(run: Path, base: Path, ensemble: Sequence[Path] = ()) -> Path:
+    """Export the best epoch of a run for LiteRT, see `tfcap.litert`; else as `export_run`."""
+    captioner = load_ensemble([run, *ensemble]) if ensemble else load_captioner(run)
+    card = describe_export(run, captioner, True, GREEDY, 1 + len(ensemble))
+
+    def write(directory: Path) -> None:
+        write_litert(captioner, directory)
+        _write_card(card, directory)
+
+    return _publish(base, write)
+
+
+def _publish(base: Path, write: Callable[[Path], None]) -> Path:
+    """Make the next version of `base` of what is written into a directory; returns its path."""
     try:
         base.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -57,18 +84,17 @@ def export_run(
     # TF Serving looks at numbered directories only, so this one is invisible to it.
     partial = base / f"partial-{secrets.token_hex(4)}"
     try:
-        # A captioner that is exported is not trained on, so a decoder's gradients stay behind.
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(module, str(partial), signatures, options)
-        (partial / CARD).parent.mkdir()
-        card = describe_export(run, captioner, portable, how, 1 + len(ensemble))
-        (partial / CARD).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
-        (partial / CARD_PAGE).write_text(render_card(card), "utf-8")
-        write_warm_up(partial, {name: _inputs(each) for name, each in signatures.items()}, sizes)
-        version = base / str(max(versions(base), default=0) + 1)
-        return partial.rename(version)
+        partial.mkdir()
+        write(partial)
+        return partial.rename(base / str(max(versions(base), default=0) + 1))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_card(card: dict, directory: Path) -> None:
+    (directory / CARD).parent.mkdir(exist_ok=True)
+    (directory / CARD).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    (directory / CARD_PAGE).write_text(render_card(card), "utf-8")
 
 
 def versions(base: Path) -> list[int]:

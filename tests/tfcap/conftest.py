@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,9 +13,11 @@ from PIL import Image
 from records.captions import CaptionSpec
 from records.pictures import PictureSpec
 from records.vocabulary import END_ID, SPECIALS, Vocabulary
+from tfcap import runs
 from tfcap.captioner import Captioner, build_captioner
-from tfcap.config import ModelSpec
+from tfcap.config import ModelSpec, RunConfig, TrainingSpec
 from tfcap.decoders.lstm_attention import LSTMAttentionSpec
+from tfcap.encoders import save_weights
 
 WORDS = ["a", "dog", "cat", "runs", "sits", "on", "the", "grass", "red", "ball", "'s", "t-shirt"]
 SMALL = LSTMAttentionSpec(units=16, embedding=8, heads=2)
@@ -55,3 +58,34 @@ def _draw_jpeg(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
     file = io.BytesIO()
     Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=95)
     return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def small_run(captioner, tmp_path_factory) -> Path:
+    """A run directory with the small captioner in it."""
+    directory = tmp_path_factory.mktemp("runs") / "small"
+    directory.mkdir()
+    RunConfig(
+        dataset="/nowhere",
+        fingerprint="0" * 64,
+        encoder_fingerprint="none",
+        picture=captioner.picture,
+        caption=captioner.caption,
+        model=ModelSpec(
+            "mobilenet_v3_small", "none", captioner.decoder.spec, max_words=captioner.max_words
+        ),
+        training=TrainingSpec(),
+    ).save(directory / runs.CONFIG)
+    (directory / runs.VOCABULARY).write_text(captioner.vocabulary.to_text())
+    save_weights(captioner.encoder, directory / runs.ENCODER)
+    save_weights(captioner.decoder, directory / runs.DECODER)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder():
+    """One convolution, over 64x64 pixels."""
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((64, 64, 3))
+    pixels = keras.layers.Rescaling(1 / 25.0, -5.0)(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(12, 3, strides=32)(pixels))

@@ -1,59 +1,30 @@
 """Every decoder with every search: an export, loaded back, says what Keras says."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_decoders import MAX_WORDS, favour_end, make_decoder
+from small_decoders import MAX_WORDS, SIZE, captioner_of, favour_end, make_decoder
 
-from records.captions import CaptionSpec
-from records.pictures import PictureSpec
-from records.vocabulary import SPECIALS, START_ID, Vocabulary
-from tfcap.captioner import Captioner
+from records.vocabulary import START_ID
 from tfcap.decoders import DECODERS
 from tfcap.search import SearchSpec, search
 from tfcap.signatures import build_signatures
-from tfcap.text import CaptionIds
 from tfcap.uploads import decode_upload
 
-WORDS = ["a", "dog", "cat", "runs", "sits", "on", "the", "grass", "red", "ball", "in", "sun", "hat"]
-VOCABULARY = Vocabulary((*SPECIALS, *WORDS))
-SIZE = len(VOCABULARY)  # no layer is as wide
 SEARCHES = {
     "greedy": SearchSpec(),
     "beam": SearchSpec(beams=3, length_penalty=0.5),
 }
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    """One convolution."""
-    keras.utils.set_random_seed(5)
-    inputs = keras.Input((64, 64, 3))
-    pixels = keras.layers.Rescaling(1 / 25.0, -5.0)(inputs)
-    return keras.Model(inputs, keras.layers.Conv2D(12, 3, strides=32)(pixels))
-
-
-def captioner_of(decoder, encoder):
-    return Captioner(
-        encoder=encoder,
-        decoder=decoder,
-        vocabulary=VOCABULARY,
-        ids=CaptionIds(VOCABULARY),
-        picture=PictureSpec(size=64),
-        caption=CaptionSpec(),
-        max_words=MAX_WORDS,
-    )
-
-
 @pytest.mark.parametrize("kind", DECODERS)
-def test_an_export_says_what_keras_says(kind, encoder, jpeg, tmp_path):
-    decoder = make_decoder(kind, encoder.output_shape[1:], SIZE, scale=0.5)
+def test_an_export_says_what_keras_says(kind, tiny_encoder, jpeg, tmp_path):
+    decoder = make_decoder(kind, tiny_encoder.output_shape[1:], SIZE, scale=0.5)
     favour_end(decoder, SIZE, by=0.5)
-    captioner = captioner_of(decoder, encoder)
+    captioner = captioner_of(decoder, tiny_encoder)
     pictures = [jpeg(seed) for seed in range(12)]
     pixels = tf.stack([decode_upload(picture, captioner.picture) for picture in pictures])
-    features = encoder(tf.cast(pixels, tf.float32))
+    features = tiny_encoder(tf.cast(pixels, tf.float32))
     module, functions = tf.Module(), {}
     for name, how in SEARCHES.items():
         part, signatures = build_signatures(captioner, portable=True, how=how)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from records.errors import UserError
 from tfcap.cli.options import add_ensemble, add_search, search_spec
 
 HELP = "write the best epoch of a run as a SavedModel for TF Serving and other programs"
@@ -29,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, metavar="BASE", help="directory of versions")
     add("--portable", action="store_true", help="core ops only, no tensorflow-text")
     add(
+        "--litert",
+        action="store_true",
+        help="for phones: two functions in float32, float16 and int8, see serving/loaders/litert",
+    )
+    add(
         "--warm-up",
         type=_size,
         nargs="*",
@@ -47,17 +53,22 @@ def _size(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tfcap.export import export_run
+    from tfcap.export import export_litert, export_run
+    from tfcap.search import GREEDY
     from tfcap.warm_up import BATCH_SIZES
 
-    version = export_run(
-        arguments.run,
-        arguments.output,
-        arguments.portable,
-        search_spec(arguments),
-        arguments.ensemble,
-        BATCH_SIZES if arguments.warm_up is None else arguments.warm_up,
-    )
+    how = search_spec(arguments)
+    common = (arguments.run, arguments.output)
+    if arguments.litert:
+        if how != GREEDY or arguments.portable or arguments.warm_up is not None:
+            raise UserError(
+                "--litert exports a step, which its caller searches with: leave out --portable, "
+                "--warm-up, --beams, --length-penalty and --no-repeat"
+            )
+        version = export_litert(*common, arguments.ensemble)
+    else:
+        sizes = BATCH_SIZES if arguments.warm_up is None else arguments.warm_up
+        version = export_run(*common, arguments.portable, how, arguments.ensemble, sizes)
     size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
     print(f"exported {version} ({size / 1e6:.1f} MB)")
     return 0
