@@ -16,9 +16,12 @@ REPORT = {"jinja2", "markupsafe", "matplotlib", "wordcloud"}
 ALLOWED = {
     "records": {"PIL", "google_crc32c"},
     "beam_jobs": {"records", "apache_beam", "tqdm"},
-    "tfcap": {"records", "tqdm", "PIL", "numpy", *METRICS, *REPORT, *TENSORFLOW},
+    "tfcap": {
+        *{"records", "tqdm", "PIL", "numpy", "tensorflow_serving"},
+        *{*METRICS, *REPORT, *TENSORFLOW},
+    },
     "tfcap/cli": {"records", "beam_jobs", "tfcap", "serving", "tqdm"},
-    "serving": {"numpy", *TENSORFLOW},
+    "serving": {"numpy", "PIL", "ai_edge_litert", *TENSORFLOW},
 }
 
 
