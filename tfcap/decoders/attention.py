@@ -17,12 +17,16 @@ def split_heads(tensor: tf.Tensor, length: tf.Tensor | int, heads: int) -> tf.Te
         [N, H, M, D].
     """
     width = tensor.shape[-1] // heads
+    if isinstance(length, int) and length == 1:  # a word of a search, where each operation counts
+        return tf.reshape(tensor, [-1, heads, 1, width])
     return tf.transpose(tf.reshape(tensor, [-1, length, heads, width]), [0, 2, 1, 3])
 
 
 def merge_heads(tensor: tf.Tensor) -> tf.Tensor:
     """Return [N, H, M, D] as [N * M, H * D]: the inverse of `split_heads`."""
     heads, width = tensor.shape[1], tensor.shape[3]
+    if tensor.shape[2] == 1:
+        return tf.reshape(tensor, [-1, heads * width])
     return tf.reshape(tf.transpose(tensor, [0, 2, 1, 3]), [-1, heads * width])
 
 

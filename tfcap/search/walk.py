@@ -36,7 +36,7 @@ def walk(
     """
     rows, width = tf.shape(features)[0], max_words + 1
     positions = tf.range(width)[None]
-    prompt = Prompts.of(prompts, rows, max_words)
+    prompt = None if prompts is None else Prompts.of(prompts, rows, max_words)
 
     def go_on(position, last, finished, words, log_probs, state):
         return ~tf.reduce_all(finished)
@@ -48,13 +48,15 @@ def walk(
         banned = tf.range(logits.shape[-1])[None] < END_ID
         if no_repeat:
             banned |= repeats(words, position, no_repeat, logits.shape[-1])
-        own = choose(tf.where(banned, -float("inf"), logits), position)
-        own = tf.where(position < max_words, own, END_ID)
-        own_log_probs = tf.gather(logits, own, batch_dims=1) - tf.reduce_logsumexp(logits, axis=-1)
-        forced = position < prompt.lengths
-        chosen = tf.where(forced, prompt.words[:, position], own)
+        chosen = choose(tf.where(banned, -float("inf"), logits), position)
+        chosen = tf.where(position < max_words, chosen, END_ID)
+        gained = tf.gather(logits, chosen, batch_dims=1) - tf.reduce_logsumexp(logits, axis=-1)
+        if prompt:
+            forced = position < prompt.lengths
+            chosen = tf.where(forced, prompt.words[:, position], chosen)
+            gained = tf.where(forced, 0.0, gained)
         chosen = tf.where(finished, PAD_ID, chosen)
-        log_probs += tf.where(forced | finished, 0.0, own_log_probs)
+        log_probs += tf.where(finished, 0.0, gained)
         words = tf.where(positions == position, chosen[:, None], words)
         return position + 1, chosen, finished | (chosen == END_ID), words, log_probs, state
 
