@@ -21,7 +21,10 @@ ALLOWED = {
         *{*METRICS, *REPORT, *TENSORFLOW},
     },
     "tfcap/cli": {"records", "beam_jobs", "tfcap", "serving", "tqdm"},
-    "serving": {"numpy", "PIL", "ai_edge_litert", *TENSORFLOW},
+    "serving": {
+        *{"numpy", "PIL", "ai_edge_litert", "google", "grpc", "httpx"},
+        *TENSORFLOW,
+    },
 }
 
 
