@@ -1,0 +1,3 @@
+module caption
+
+go 1.18
