@@ -1,89 +1,63 @@
 """The command that turns captioned pictures into records: `python -m beam_jobs.build_records`."""
 
 import argparse
-import contextlib
-import logging
 import math
-import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import apache_beam as beam
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.dry_run import check_submission, dry_run
-from beam_jobs.files import is_local, read_if_present
-from beam_jobs.interrupts import keyboard_interrupts
+from beam_jobs.files import is_local
 from beam_jobs.job import BuildJob
-from beam_jobs.options import (
-    LOCAL_RUNNER,
-    PICTURES_PER_SHARD,
-    caption_spec,
-    is_template,
-    make_pipeline,
-    parse_arguments,
-    picture_spec,
-)
-from beam_jobs.output import (
-    count_staged,
-    discard_attempts,
-    discard_if_empty,
-    only_build,
-    prepare_output,
-    read_manifest,
-)
+from beam_jobs.options import PICTURES_PER_SHARD, caption_spec, parse_arguments, picture_spec
+from beam_jobs.output import prepare_output, read_manifest
 from beam_jobs.paths import make_source, resolve_path
 from beam_jobs.pipeline import build_graph
-from beam_jobs.progress import ProgressBar
-from beam_jobs.publish import FAILURE
-from beam_jobs.source import survey
+from beam_jobs.rejects import in_words
+from beam_jobs.runners import LOCAL_RUNNER, is_template, make_pipeline
+from beam_jobs.running import run_command, run_job
+from beam_jobs.source import FROM_SOURCE, has_ratios, survey
+from beam_jobs.staging import only_build
 from beam_jobs.stores import open_store
 from records.errors import UserError
 from records.manifest import DEAD_LETTERS, MANIFEST, Manifest
 
-# Of what Beam says about a failed step, the line of what was raised there.
-_MENDABLE = re.compile(
-    r"^(?:[\w.]+\.)?((?:OS|Permission|FileNotFound|NotADirectory|BeamIO|User)Error: .*)$",
-    re.MULTILINE,
-)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    try:
-        arguments, for_beam = parse_arguments(argv)
-        # What Beam logs of a failure, its exception says again.
-        logging.getLogger().setLevel(logging.CRITICAL)
-        check_submission(arguments, for_beam)
-        with tempfile.TemporaryDirectory(prefix="build_records-") as scratch:
-            job = plan_job(arguments, Path(scratch) / "progress")
-            if arguments.dry_run:
-                print(dry_run(job, arguments, for_beam))
-                return 0
-            with only_build(job):
-                if not prepare_output(job, arguments.overwrite):
-                    print("already built; pictures were not compared (--overwrite builds anew)")
-                elif is_template(pipeline := make_pipeline(arguments, for_beam)):
-                    build_graph(pipeline, job)
+    return run_command("build_records", lambda: build(argv))
+
+
+def build(argv: Sequence[str] | None) -> str:
+    """Build the dataset that the options ask for; returns what is to be said at the end.
+
+    Raises:
+        UserError: something that was given is wrong.
+    """
+    arguments, for_beam = parse_arguments(argv)
+    read_first = {"--captions": arguments.captions, "--splits": arguments.splits}
+    paths = _paths(arguments)
+    check_submission(arguments, for_beam, read_first, paths)
+    with tempfile.TemporaryDirectory(prefix="build_records-") as scratch:
+        job = plan_job(arguments, Path(scratch) / "progress")
+        if arguments.dry_run:
+            return dry_run(
+                lambda pipeline: build_graph(pipeline, job), _facts(job), paths, arguments, for_beam
+            )
+        with only_build(job):
+            if not prepare_output(job, arguments.overwrite):
+                print("already built; pictures were not compared (--overwrite builds anew)")
+            else:
+                pipeline = make_pipeline(arguments, for_beam)
+                build_graph(pipeline, job)
+                if is_template(pipeline):
                     pipeline.run()  # Dataflow runs it after this process has ended
-                    print(f"handed to Dataflow; {job.output_path(MANIFEST)} comes last")
-                    return 0
-                else:
-                    run_job(job, pipeline)
-    except UserError as error:
-        print(f"build_records: error: {error}", file=sys.stderr)
-        return 2
-    except (OSError, BeamIOError) as error:
-        print(f"build_records: error: {error}: check path and disk", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as interrupt:
-        print(f"build_records: interrupted{interrupt}", file=sys.stderr)
-        return 130
-    print(summary(read_manifest(job.output), job.output))
-    return 0
+                    return f"handed to Dataflow; {job.output_path(MANIFEST)} comes last"
+                run_job(job, pipeline, job.progress_file, job.info.pictures)
+    return summary(read_manifest(job.output), job.output)
 
 
 def plan_job(arguments: argparse.Namespace, progress_file: Path) -> BuildJob:
@@ -139,33 +113,6 @@ def shard_counts(pictures: Mapping[str, int], wanted: int | None) -> dict[str, i
     }
 
 
-def run_job(job: BuildJob, pipeline: beam.Pipeline) -> None:
-    """Run the pipeline; whatever stops it, nothing half-written stays.
-
-    Raises:
-        UserError: no picture is left, too many are bad, or a disk is full or out of reach.
-        KeyboardInterrupt: by Ctrl-C; it says what is kept.
-    """
-    bar = contextlib.nullcontext()
-    if job.progress_file is not None:
-        bar = ProgressBar(Path(job.progress_file), job.info.pictures)
-    try:
-        with bar, keyboard_interrupts():
-            _run_pipeline(job, pipeline)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_kept(job)) from None
-    except Exception as error:
-        failure = read_if_present(job.staged_path(FAILURE))
-        if failure is not None:
-            raise UserError(failure.decode("utf-8")) from None
-        if found := _MENDABLE.findall(str(error)):
-            raise UserError(f"the job failed: {found[-1]}{_kept(job)}") from None
-        raise
-    finally:
-        discard_attempts(job)
-        discard_if_empty(job)
-
-
 def summary(manifest: Manifest, output: str) -> str:
     """Return what the command prints at its end."""
     lines = []
@@ -175,7 +122,7 @@ def summary(manifest: Manifest, output: str) -> str:
         lines.append(f"{split:<6}{counts}{len(info.shards):>4} shards")
     lines.append(f"vocabulary    {manifest.vocabulary_size} words")
     lines.append(f"in no split   {manifest.source.unassigned} captioned pictures")
-    letters = ", ".join(f"{count} {reason}" for reason, count in manifest.dead_letters.items())
+    letters = in_words(manifest.dead_letters)
     where = f" in {FileSystems.join(output, DEAD_LETTERS)}" if letters else ""
     lines.append(f"dead letters  {letters or 'none'}{where}")
     lines.append(f"fingerprint   {manifest.fingerprint}")
@@ -183,23 +130,16 @@ def summary(manifest: Manifest, output: str) -> str:
     return "\n".join(lines)
 
 
-def _run_pipeline(job: BuildJob, pipeline: beam.Pipeline) -> None:
-    build_graph(pipeline, job)
-    result = pipeline.run()
-    try:
-        result.wait_until_finish()
-    except KeyboardInterrupt:
-        # A remote job would go on writing.
-        result.cancel()
-        raise
+def _facts(job: BuildJob) -> dict[str, object]:
+    shards = ", ".join(f"{split} {count}" for split, count in job.shard_counts.items())
+    return {"pictures": job.info.pictures, "shards": shards, "dataset": job.output}
 
 
-def _kept(job: BuildJob) -> str:
-    """Return what is said of the shards of a run that was stopped."""
-    staged, shards = count_staged(job), len(job.shard_files())
-    if not staged:
-        return "; nothing was kept"
-    return f"; {staged} of {shards} shards are kept, the same command goes on"
+def _paths(arguments: argparse.Namespace) -> list[str]:
+    paths = [arguments.images, arguments.captions, arguments.output]
+    if arguments.splits != FROM_SOURCE and not has_ratios(arguments.splits):
+        paths.append(arguments.splits)
+    return paths
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import apache_beam as beam
@@ -21,10 +21,7 @@ from apache_beam.runners.internal.names import STAGED_PIPELINE_FILENAME
 from apache_beam.runners.portability.stager import SKIP_REQUIREMENTS_CACHE
 
 from beam_jobs.files import is_local
-from beam_jobs.job import BuildJob
-from beam_jobs.options import make_pipeline
-from beam_jobs.pipeline import build_graph
-from beam_jobs.source import FROM_SOURCE, has_ratios
+from beam_jobs.runners import make_pipeline
 from records.errors import UserError
 
 # Dataflow's limit on the graph of a job: cloud.google.com/dataflow/docs/request-quotas
@@ -45,24 +42,31 @@ def is_dataflow(runner: str) -> bool:
     return runner.rpartition(".")[2].lower().removesuffix("runner") == "dataflow"
 
 
-def check_submission(arguments: argparse.Namespace, for_beam: Sequence[str]) -> None:
+def check_submission(
+    arguments: argparse.Namespace,
+    for_beam: Sequence[str],
+    read_first: Mapping[str, str],
+    paths: Iterable[str],
+) -> None:
     """Refuse what a dry run or Dataflow could not do, before anything is read or written.
 
     Args:
         arguments: the command's own options.
         for_beam: the options meant for Beam.
+        read_first: paths that planning the job reads, by their flags.
+        paths: all paths of the job.
 
     Raises:
         UserError: a path is out of reach, or an option of Dataflow's is missing or wrong.
     """
     on_dataflow = is_dataflow(arguments.runner)
     if arguments.dry_run:
-        for flag, path in (("--captions", arguments.captions), ("--splits", arguments.splits)):
+        for flag, path in read_first.items():
             if not is_local(path):
                 raise UserError(
                     f"--dry-run uses no network and cannot read {flag} {path}: give a local copy"
                 )
-    elif on_dataflow and (local := _local_paths(arguments)):
+    elif on_dataflow and (local := _local(paths)):
         raise UserError(
             f"workers on Dataflow cannot reach {local[0]}: copy it to a bucket and give its gs:// "
             "path"
@@ -102,11 +106,19 @@ def check_dataflow(for_beam: Sequence[str]) -> None:
     _check_setup_file(options.view_as(SetupOptions).setup_file)
 
 
-def dry_run(job: BuildJob, arguments: argparse.Namespace, for_beam: Sequence[str]) -> str:
+def dry_run(
+    build: Callable[[beam.Pipeline], None],
+    facts: Mapping[str, object],
+    paths: Iterable[str],
+    arguments: argparse.Namespace,
+    for_beam: Sequence[str],
+) -> str:
     """Build the job as if it were to run.
 
     Args:
-        job: the planned run.
+        build: lays the planned job out in a pipeline.
+        facts: what else is known of it, by name.
+        paths: all paths of the job.
         arguments: the command's own options, as `check_submission` passes them.
         for_beam: the options meant for Beam.
 
@@ -118,18 +130,12 @@ def dry_run(job: BuildJob, arguments: argparse.Namespace, for_beam: Sequence[str
     """
     on_dataflow = is_dataflow(arguments.runner)
     pipeline = make_pipeline(arguments, [*for_beam, *([_NOT_SENT] if on_dataflow else [])])
-    build_graph(pipeline, job)
-    shards = ", ".join(f"{split} {count}" for split, count in job.shard_counts.items())
-    lines = [
-        describe_graph(pipeline),
-        f"runner    {arguments.runner}",
-        f"pictures  {job.info.pictures}",
-        f"shards    {shards}",
-        f"dataset   {job.output}",
-    ]
+    build(pipeline)
+    facts = {"runner": arguments.runner, **facts}
+    lines = [describe_graph(pipeline), *(f"{name:<9} {fact}" for name, fact in facts.items())]
     if on_dataflow:
         lines += _describe_request(pipeline)
-        lines += [f"to do     copy to a bucket: {path}" for path in _local_paths(arguments)]
+        lines += [f"to do     copy to a bucket: {path}" for path in _local(paths)]
     lines.append("dry run: nothing was written and nothing was sent")
     return "\n".join(lines)
 
@@ -196,10 +202,7 @@ def _describe_request(pipeline: beam.Pipeline) -> list[str]:
     return [f"request   graph {graph:,} bytes (limit {GRAPH_LIMIT:,}), job {request:,} bytes"]
 
 
-def _local_paths(arguments: argparse.Namespace) -> list[str]:
-    paths = [arguments.images, arguments.captions, arguments.output]
-    if arguments.splits != FROM_SOURCE and not has_ratios(arguments.splits):
-        paths.append(arguments.splits)
+def _local(paths: Iterable[str]) -> list[str]:
     return [path for path in dict.fromkeys(paths) if is_local(path)]
 
 

@@ -5,22 +5,19 @@ outcome. The receipt is written after the shard, and names its hash. A finished 
 receipts; where its rejected pictures are tried again, its records are counted instead.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from beam_jobs.files import open_file, read_if_present, write_whole
+from beam_jobs.files import open_file, read_if_present
 from beam_jobs.job import BuildJob
 from beam_jobs.outcomes import Outcome, Tally
 from beam_jobs.output import read_manifest
+from beam_jobs.staging import file_sha256, keep_receipt, read_receipt
 from records.dead_letters import DeadLetter, parse_dead_letters
 from records.example import PictureRecord, decode_example
 from records.manifest import DEAD_LETTERS, ShardInfo
 from records.shards import ShardName
 from records.tfrecord import scan_file
-
-_CHUNK = 1 << 20
 
 
 class Earlier(NamedTuple):
@@ -65,20 +62,14 @@ class EarlierShards:
 
     def keep(self, file: str, outcome: Outcome) -> None:
         """Write the receipt of a whole shard."""
-        text = json.dumps(outcome.to_dict(), separators=(",", ":"))
-        write_whole(
-            self._receipt_path(file), self.job.attempts, lambda out: out.write(text.encode())
-        )
+        keep_receipt(self.job, file, outcome.to_dict())
 
     def _receipt(self, file: str) -> Outcome | None:
-        content = read_if_present(self._receipt_path(file))
+        receipt = read_receipt(self.job, file)
         try:
-            return content and Outcome.from_dict(json.loads(content))
-        except (ValueError, KeyError, TypeError):  # the disk lost it, in a power cut perhaps
+            return receipt and Outcome.from_dict(receipt)
+        except (ValueError, KeyError, TypeError):  # the disk lost a part of it
             return None
-
-    def _receipt_path(self, file: str) -> str:
-        return self.job.staged_path(f"receipt-{file}.json")
 
     def _read_published(self) -> None:
         manifest = read_manifest(self.job.output)
@@ -108,17 +99,6 @@ def _count(path: str, info: ShardInfo, letters: list[DeadLetter]) -> Outcome:
 def _is_whole(info: ShardInfo, place: Callable[[str], str]) -> bool:
     """Tell whether a shard and its index lie at a place, byte for byte."""
     return (
-        _sha256(place(info.file)) == info.sha256
-        and _sha256(place(info.index_file)) == info.index_sha256
+        file_sha256(place(info.file)) == info.sha256
+        and file_sha256(place(info.index_file)) == info.index_sha256
     )
-
-
-def _sha256(path: str) -> str | None:
-    digest = hashlib.sha256()
-    try:
-        with open_file(path) as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except FileNotFoundError:
-        return None
-    return digest.hexdigest()

@@ -4,7 +4,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from records.dead_letters import DeadLetter
+from records.dead_letters import DeadLetter, count_reasons
 from records.example import PictureRecord
 from records.manifest import ShardInfo, Statistics
 
@@ -41,7 +41,7 @@ class Outcome:
 
     def dead_letter_counts(self) -> dict[str, int]:
         """Return the number of dead letters by reason, sorted by reason."""
-        return dict(sorted(Counter(letter.reason.value for letter in self.dead_letters).items()))
+        return count_reasons(self.dead_letters)
 
     def statistics(self) -> Statistics:
         """Return the statistics of all records."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from beam_jobs.earlier import stored_records
 from beam_jobs.files import delete_directory
-from beam_jobs.job import BuildJob, plan_difference, plan_of
+from beam_jobs.job import BuildJob, plan_of
 from beam_jobs.outcomes import Tally
-from beam_jobs.output import only_build
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.source import Source, survey
+from beam_jobs.staging import only_build, plan_difference
 from records.errors import UserError
 from records.files import write_whole
 from records.index import encode_index

@@ -104,27 +104,18 @@ def open_store(path: str) -> PictureStore:
     raise UserError(f"no directory or archive {path}: check --images")
 
 
-class _LocalDirectory:
-    """A directory of this machine: without Beam, whose overhead a small picture would feel."""
+def read_picture(path: str) -> bytes:
+    """Return the bytes of a picture file, wherever it lies; raises as `PictureStore.read`."""
+    return _read_local(path) if is_local(path) else _read_remote(path)
 
+
+class _LocalDirectory:
     def __init__(self, path: str):
         self._path = path
 
     def read(self, key: str) -> bytes:
         # Not a Path: each would leave the name in the interpreter's table of names, which grows.
-        path = os.path.join(self._path, key)  # noqa: PTH118
-        try:
-            status = os.stat(path)  # noqa: PTH116
-            # Reading a named pipe would wait for its other end for ever.
-            if not stat.S_ISREG(status.st_mode):
-                raise PictureUnreadable(Reason.MISSING, _ABSENT)
-            _check_size(status.st_size)
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-                return file.read()
-        except OSError as error:
-            if error.errno in _NO_FILE:
-                raise PictureUnreadable(Reason.MISSING, _ABSENT) from None
-            raise
+        return _read_local(os.path.join(self._path, key))  # noqa: PTH118
 
 
 class _RemoteDirectory:
@@ -132,18 +123,37 @@ class _RemoteDirectory:
         self._path = path
 
     def read(self, key: str) -> bytes:
-        path = FileSystems.join(self._path, key)
-        try:
-            with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-                content = file.read(MAX_BYTES + 1)
-        except Exception:
-            # Remote file systems have no common exception for an absent file. To ask first would
-            # be one request more for each picture that is there.
-            if FileSystems.exists(path):
-                raise
+        return _read_remote(FileSystems.join(self._path, key))
+
+
+def _read_local(path: str) -> bytes:
+    """Read a file of this machine: without Beam, whose overhead a small picture would feel."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+        # Reading a named pipe would wait for its other end for ever.
+        if not stat.S_ISREG(status.st_mode):
+            raise PictureUnreadable(Reason.MISSING, _ABSENT)
+        _check_size(status.st_size)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            return file.read()
+    except OSError as error:
+        if error.errno in _NO_FILE:
             raise PictureUnreadable(Reason.MISSING, _ABSENT) from None
-        _check_size(len(content))
-        return content
+        raise
+
+
+def _read_remote(path: str) -> bytes:
+    try:
+        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            content = file.read(MAX_BYTES + 1)
+    except Exception:
+        # Remote file systems have no common exception for an absent file. To ask first would
+        # be one request more for each picture that is there.
+        if FileSystems.exists(path):
+            raise
+        raise PictureUnreadable(Reason.MISSING, _ABSENT) from None
+    _check_size(len(content))
+    return content
 
 
 class _ZipStore:

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import json
+from collections import Counter
 from collections.abc import Iterable
 
 from records.errors import UserError
@@ -70,6 +71,11 @@ class DeadLetter:
     def from_dict(cls, fields: dict) -> "DeadLetter":
         """Rebuild a dead letter from `to_dict`; raises ValueError or TypeError for other fields."""
         return cls(**fields | {"reason": Reason(fields.get("reason"))})
+
+
+def count_reasons(letters: Iterable[DeadLetter]) -> dict[str, int]:
+    """Return the number of dead letters by reason, sorted by reason."""
+    return dict(sorted(Counter(letter.reason.value for letter in letters).items()))
 
 
 def dead_letter_lines(letters: Iterable[DeadLetter]) -> str:

@@ -268,7 +268,7 @@ def test_a_disk_that_is_full_from_the_start_is_one_line(small_source, capsys, mo
     def fail(path, attempts, write):
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr("beam_jobs.output.write_whole", fail)
+    monkeypatch.setattr("beam_jobs.staging.write_whole", fail)
     assert "No space left on device" in failure(capsys, small_source.arguments())
     assert not small_source.output.exists()
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import apache_beam
 import pytest
 
-from beam_jobs.options import OneLineParser, parse_arguments
+from beam_jobs.options import parse_arguments
+from beam_jobs.runners import OneLineParser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TEMPLATE = REPOSITORY / "beam_jobs" / "dataflow"

@@ -6,7 +6,7 @@ import time
 import apache_beam as beam
 import pytest
 
-from beam_jobs.options import make_pipeline
+from beam_jobs.runners import make_pipeline
 
 
 class Slow(str):

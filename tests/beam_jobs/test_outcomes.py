@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from beam_jobs.job import BuildJob
 from beam_jobs.outcomes import Outcome, merge
-from beam_jobs.publish import JobFailed, publish_dataset
+from beam_jobs.publish import publish_dataset
 from beam_jobs.source import FROM_SOURCE, Source
+from beam_jobs.staging import JobFailed
 from records.captions import CaptionSpec
 from records.dead_letters import DeadLetter, Reason, dead_letter_lines, parse_dead_letters
 from records.manifest import MANIFEST, ShardInfo, SourceInfo

@@ -49,7 +49,7 @@ def run_and_stop_at(monkeypatch, arguments, step):
             patch.setattr(FileSystems, name, stopping(getattr(FileSystems, name)))
         # After a kill nobody tidies up.
         for name in ("discard_attempts", "discard_if_empty"):
-            patch.setattr(f"beam_jobs.build_records.{name}", lambda job: None)
+            patch.setattr(f"beam_jobs.running.{name}", lambda job: None)
         try:
             main(arguments)
         except BaseException:
