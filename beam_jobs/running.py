@@ -27,6 +27,7 @@ _MENDABLE = re.compile(
     r"^(?:[\w.]+\.)?((?:OS|Permission|FileNotFound|NotADirectory|BeamIO|User)Error: .*)$",
     re.MULTILINE,
 )
+_STEP = re.compile(r" \[while running '[^']*'\]")  # Beam's own words behind it
 
 
 def run_command(prog: str, command: Callable[[], str]) -> int:
@@ -78,8 +79,8 @@ def run_job(
         failure = read_if_present(job.staged_path(FAILURE))
         if failure is not None:
             raise UserError(failure.decode("utf-8")) from None
-        if found := _MENDABLE.findall(str(error)):
-            raise UserError(f"the job failed: {found[-1]}{_kept(job)}") from None
+        if reason := _mendable(error):
+            raise UserError(f"the job failed: {reason}{_kept(job)}") from None
         raise
     finally:
         discard_attempts(job)
@@ -94,6 +95,13 @@ def _run_pipeline(pipeline: beam.Pipeline) -> None:
         # A remote job would go on writing.
         result.cancel()
         raise
+
+
+def _mendable(error: Exception) -> str | None:
+    """Return what a user can mend of what a step raised; None for anything else."""
+    # What a step's setup raises, the local runner passes on as it is; it wraps all else.
+    found = [str(error)] if isinstance(error, UserError) else _MENDABLE.findall(str(error))
+    return _STEP.sub("", found[-1]).removeprefix("UserError: ") if found else None
 
 
 def _kept(job: StagedJob) -> str:

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 BYTES, FLOAT, INT64 = 1, 2, 3
 _VARINT, _I64, _LENGTH_DELIMITED, _I32 = 0, 1, 2, 5
 _FIXED_SIZE = {_I64: 8, _I32: 4}
-_FLOAT = struct.Struct("<f")
 _ONE_BYTE = tuple(bytes([value]) for value in range(0x80))  # most varints are that short
 
 
@@ -106,7 +105,9 @@ def _feature_values(feature: bytes, kind: int) -> list:
     if kind == FLOAT:
         # Packed or one by one, their bytes are the same.
         packed = b"".join(_messages(lists, 1))
-        return [value for (value,) in _FLOAT.iter_unpack(packed)]
+        if len(packed) % 4:
+            raise ValueError(f"{len(packed)} bytes are no float32 numbers")
+        return list(struct.unpack(f"<{len(packed) // 4}f", packed))
     values = []
     for field, value in _fields(lists):
         if field == 1 and isinstance(value, int):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from apache_beam.io.filesystems import FileSystems
+from stopping import contents, run_and_stop_at
 
 from beam_jobs import shard_writer
 from beam_jobs.build_records import main
@@ -18,43 +18,6 @@ from records.manifest import load_manifest
 from records.verify import verify_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-class Stopped(BaseException):
-    """Stands for the end of the process: nothing in the code under test handles it."""
-
-
-def contents(directory):
-    return {
-        str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()
-    }
-
-
-def run_and_stop_at(monkeypatch, arguments, step):
-    """Run the command until its file operation number `step`; tell whether it got so far."""
-    done = 0
-
-    def stopping(operation):
-        def wrapped(*args, **kwargs):
-            nonlocal done
-            done += 1
-            if done > step:
-                raise Stopped
-            return operation(*args, **kwargs)
-
-        return staticmethod(wrapped)
-
-    with monkeypatch.context() as patch:
-        for name in ("rename", "delete", "create"):
-            patch.setattr(FileSystems, name, stopping(getattr(FileSystems, name)))
-        # After a kill nobody tidies up.
-        for name in ("discard_attempts", "discard_if_empty"):
-            patch.setattr(f"beam_jobs.running.{name}", lambda job: None)
-        try:
-            main(arguments)
-        except BaseException:
-            return True
-    return done > step
 
 
 def test_stopped_at_any_file_operation_and_run_again_it_ends_in_the_same_bytes(
@@ -70,7 +33,7 @@ def test_stopped_at_any_file_operation_and_run_again_it_ends_in_the_same_bytes(
     while True:
         shutil.rmtree(small_source.output, ignore_errors=True)
         shutil.copytree(older, small_source.output)
-        if not run_and_stop_at(monkeypatch, arguments, steps):
+        if not run_and_stop_at(monkeypatch, main, arguments, steps):
             break
         manifest = small_source.output / "manifest.json"
         if manifest.exists():  # a reader finds a whole dataset, the old one or the new one
@@ -108,7 +71,7 @@ def test_only_missing_shards_are_written_again(small_source, monkeypatch, capsys
 
 def test_a_staged_shard_that_the_disk_lost_is_written_again(small_source, monkeypatch):
     arguments = small_source.arguments("--shards-per-split=2")
-    assert run_and_stop_at(monkeypatch, arguments, 16)
+    assert run_and_stop_at(monkeypatch, main, arguments, 16)
     staged = sorted(small_source.output.glob(".incomplete/*.tfrecord-*"))
     assert staged
     staged[0].write_bytes(staged[0].read_bytes()[:-1])
@@ -117,7 +80,7 @@ def test_a_staged_shard_that_the_disk_lost_is_written_again(small_source, monkey
 
 
 def test_an_unfinished_build_is_not_mixed_with_other_options(small_source, monkeypatch, capsys):
-    assert run_and_stop_at(monkeypatch, small_source.arguments(), 8)
+    assert run_and_stop_at(monkeypatch, main, small_source.arguments(), 8)
     capsys.readouterr()
     assert main(small_source.arguments("--quality=50")) == 2
     assert "picture quality 90 there, 50 now" in capsys.readouterr().err

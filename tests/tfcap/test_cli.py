@@ -50,6 +50,7 @@ ABSENT = "/nowhere/at/all"
         ["evaluate", "--run", ABSENT, "--dataset", ABSENT, "--batch-size", "0"],
         ["export", "--run", ABSENT, "--output", ABSENT],
         ["caption", "--model", ABSENT, "picture.jpg"],
+        ["search", "--index", ABSENT, "a dog"],
     ],
     ids=lambda arguments: " ".join(arguments),
 )

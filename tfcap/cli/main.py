@@ -17,6 +17,7 @@ from tfcap.cli import (
     inspect,
     pretrain,
     score,
+    search,
     serve_data,
     train,
     verify,
@@ -37,6 +38,7 @@ From pictures to captions (`python -m beam_jobs.build_records` makes the records
   tfcap score --references FILE --predictions FILE   the same of captions in a file
   tfcap export --run RUN --output BASE           write BASE/<version>/, a SavedModel
   tfcap caption --model BASE picture.jpg         caption pictures with it
+  tfcap search --index DIR "a dog in the snow"   find pictures that `caption_images` captioned
   tfcap serve-data                               decode pictures for a training elsewhere
   tfcap bench data --dataset DATASET             how fast each stage is here, and which limits
 
@@ -55,6 +57,7 @@ COMMANDS = {
     "score": score,
     "export": export,
     "caption": caption,
+    "search": search,
     "serve-data": serve_data,
     "bench": bench,
 }

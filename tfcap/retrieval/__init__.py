@@ -1,0 +1,1 @@
+"""Retrieval: pictures for words, and pictures for a picture, over what `caption_images` wrote."""
