@@ -33,8 +33,8 @@ test: $(STAMP)
 
 # The records job against a plain loop, its memory, its peers; our encoder against Keras's and LiteRT;
 # with DATASET=..., every stage from records to captions, reading by index over reading in order, and
-# training against its peers (TORCH=... is a Python with PyTorch); with RUN=..., what the greedy
-# signature costs over the bare encoder. SHARED holds flickr8k/, flickr8k_originals/ and weights/.
+# training against its peers (TORCH=... is a Python with PyTorch); with RUN=..., what captions
+# cost over the bare encoder, by each search and by a loop of `model.predict`. SHARED holds flickr8k/, flickr8k_originals/ and weights/.
 bench: $(STAMP)
 	mkdir -p $(BENCH)
 	$(BIN)/python tests/bench/build_rate.py --data $(SHARED)/flickr8k_originals --json $(BENCH)/rate.json
@@ -44,7 +44,7 @@ bench: $(STAMP)
 	$(if $(DATASET),for what in data encoder train decode; do $(BIN)/tfcap bench $$what --dataset $(DATASET) --json $(BENCH)/$$what.json || exit 1; done)
 	$(if $(DATASET),$(BIN)/python tests/bench/random_access.py --dataset $(DATASET) --json $(BENCH)/random_access.json)
 	$(if $(DATASET),$(BIN)/python tests/bench/training_peers.py --dataset $(DATASET) $(if $(TORCH),--torch-python $(TORCH)) --json $(BENCH)/training_peers.json)
-	$(if $(RUN),$(BIN)/python tests/bench/greedy_cost.py --run $(RUN) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/greedy.json)
+	$(if $(RUN),$(BIN)/python tests/bench/captioning_cost.py --run $(RUN) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/captioning.json)
 
 # What takes longer than a test may: kills, damages, a full disk, mutants; five runners; many records;
 # with DATASET=..., kills of a training.

@@ -131,11 +131,11 @@ def test_like_another_picture(index, model, tmp_path, capsys):
 def test_embeddings_of_another_run_are_not_compared(index, tmp_path, capsys):
     other = write_tiny_export(tmp_path / "other")
     card = other / "assets.extra" / "tfcap.json"
-    card.write_text(json.dumps(json.loads(card.read_text()) | {"dataset_fingerprint": "f"}))
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"encoder_sha256": "f"}))
     picture = tmp_path / "new.png"
     Image.new("RGB", (50, 40)).save(picture)
     refused = failure(capsys, "--index", index, "--like", picture, "--model", other)
-    assert "another run" in refused and "dataset_fingerprint f, there None" in refused
+    assert "another run" in refused and "encoder_sha256 f, there None" in refused
 
 
 def test_pictures_that_are_gone(index, model, tmp_path, capsys):

@@ -26,7 +26,7 @@ Examples:
   tfcap search --index index/photos --like holiday.jpg --model exports/large"""
 
 # Of two exports with these in common, embeddings are the same.
-_OF_EMBEDDINGS = ("dataset_fingerprint", "picture", "model", "best_epoch")
+_OF_EMBEDDINGS = ("picture", "encoder_sha256")
 _BATCH = 32
 
 
