@@ -28,6 +28,7 @@ SIZES = {"units": 16, "embedding": 8}
 # Every kind under its own name, and variants of some.
 SPECS = {
     "lstm_attention": LSTMAttentionSpec(**SIZES, heads=2),
+    "lstm_attention-ungated": LSTMAttentionSpec(**SIZES, heads=2, gate=False),
     "merge": MergeSpec(**SIZES),
     "rnn": RNNSpec("simple", **SIZES),
     "rnn-lstm": RNNSpec("lstm", **SIZES),

@@ -174,6 +174,13 @@ def _add_decoder(group) -> None:
     add("--layers", type=int, help="of a transformer (default: 2)")
     add("--heads", type=int, help="of the attention (default: 4; transformer: 2)")
     add(
+        "--no-gate",
+        dest="gate",
+        action="store_false",
+        default=None,
+        help="lstm_attention: let all that is seen count, whatever was said",
+    )
+    add(
         "--dropout",
         type=float,
         help="share of features and outputs dropped (default: 0.5; merge: 0.3)",

@@ -10,7 +10,7 @@ _BASES = {"--config": "config", "--from": "begin", "--preset": "preset"}
 _MODEL = ("encoder", "max_words", "pooled")
 _DECODER = (
     *("cell", "units", "embedding", "attention", "layers", "heads"),
-    *("dropout", "embedding_dropout"),
+    *("dropout", "embedding_dropout", "gate"),
 )
 _TRAINING = (
     *("objective", "samples", "epochs", "batch_size", "label_smoothing", "patience", "average"),

@@ -26,6 +26,7 @@ class LSTMAttentionSpec(DecoderSpec):
         heads: attention heads.
         dropout: share of the outputs and of the picture's features that is dropped.
         embedding_dropout: share of the word vectors' values that is dropped.
+        gate: whether the hidden state says how much of what is seen counts.
     """
 
     kind: str = dataclasses.field(default="lstm_attention", init=False)
@@ -34,6 +35,7 @@ class LSTMAttentionSpec(DecoderSpec):
     heads: int = 4
     dropout: float = 0.5
     embedding_dropout: float = 0.3
+    gate: bool = True
 
     def __post_init__(self):
         if min(self.units, self.embedding, self.heads) < 1 or self.units % self.heads:
@@ -67,7 +69,7 @@ class LSTMAttentionDecoder(Decoder):
         self.query = dense(spec.units)
         self.key = dense(spec.units)
         self.value = dense(spec.units)
-        self.gate = dense(spec.units, activation="sigmoid")
+        self.gate = dense(spec.units, activation="sigmoid") if spec.gate else None
         self.lstm = keras.layers.LSTM(spec.units, return_sequences=True)
         self.output_dropout = keras.layers.Dropout(spec.dropout)
         self.output_projection = dense(spec.embedding)
@@ -78,8 +80,10 @@ class LSTMAttentionDecoder(Decoder):
         self.embedding.build(None)
         self.feature_norm.build((None, None, features_shape[-1]))
         self.memory.build((None, None, features_shape[-1]))
-        for layer in (self.initial_h, self.initial_c, self.query, self.gate):
+        for layer in (self.initial_h, self.initial_c, self.query):
             layer.build((None, units))
+        if self.gate:
+            self.gate.build((None, units))
         self.key.build((None, None, units))
         self.value.build((None, None, units))
         self.lstm.build((None, None, self.spec.embedding))
@@ -139,6 +143,6 @@ class LSTMAttentionDecoder(Decoder):
 
     def _outputs(self, hidden, context, training):
         """Mix what was said (hidden) and what is seen (context, gated): [..., U] -> [..., D]."""
-        seen = self.gate(hidden) * context
+        seen = self.gate(hidden) * context if self.gate else context
         mixed = tf.concat([hidden, seen], axis=-1)
         return self.output_projection(self.output_dropout(mixed, training=training))
