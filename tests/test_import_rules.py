@@ -12,6 +12,14 @@ STANDARD = sys.stdlib_module_names
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 METRICS = {"nltk", "sentence_transformers"}
 REPORT = {"jinja2", "markupsafe", "matplotlib", "wordcloud"}
+SERVER = {
+    "google",  # protobuf
+    "grpc",
+    "prometheus_client",
+    "starlette",
+    "tensorflow_serving",
+    "uvicorn",
+}
 # What each room may import beside the standard library and itself.
 ALLOWED = {
     "records": {"PIL", "google_crc32c"},
@@ -22,10 +30,9 @@ ALLOWED = {
         *{*METRICS, *REPORT, *TENSORFLOW},
     },
     "tfcap/cli": {"records", "beam_jobs", "tfcap", "serving", "tqdm"},
-    "serving": {
-        *{"numpy", "PIL", "ai_edge_litert", "google", "grpc", "httpx"},
-        *TENSORFLOW,
-    },
+    "serving": {"numpy", *SERVER, *TENSORFLOW},
+    "serving/client": {"google", "grpc", "httpx"},
+    "serving/loaders": {"numpy", "PIL", "ai_edge_litert", *TENSORFLOW},
 }
 
 

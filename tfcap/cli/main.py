@@ -18,6 +18,7 @@ from tfcap.cli import (
     pretrain,
     score,
     search,
+    serve,
     serve_data,
     train,
     verify,
@@ -39,6 +40,7 @@ From pictures to captions (`python -m beam_jobs.build_records` makes the records
   tfcap export --run RUN --output BASE           write BASE/<version>/, a SavedModel
   tfcap caption --model BASE picture.jpg         caption pictures with it
   tfcap search --index DIR "a dog in the snow"   find pictures that `caption_images` captioned
+  tfcap serve --model BASE                       answer REST and gRPC requests with it
   tfcap serve-data                               decode pictures for a training elsewhere
   tfcap bench data --dataset DATASET             how fast each stage is here, and which limits
 
@@ -58,6 +60,7 @@ COMMANDS = {
     "export": export,
     "caption": caption,
     "search": search,
+    "serve": serve,
     "serve-data": serve_data,
     "bench": bench,
 }
