@@ -5,8 +5,9 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,10 +19,11 @@ from serving.server.errors import StartError
 from serving.server.grpc_service import make_server
 from serving.server.intake import Intake
 from serving.server.metrics import Metrics
+from serving.server.model import Model
 from serving.server.protocol import BoundedProtocol
 from serving.server.rest import RestApi
 from serving.server.routes import HEALTH_PATH, METRICS_PATH, make_routes
-from serving.server.versions import VersionManager, check_base
+from serving.server.versions import VersionManager, check_base, load_and_warm_up
 
 # A head of a request is some hundred bytes; this is uvicorn's own bound, said here.
 _MAX_HEAD = 64 * 1024
@@ -46,7 +48,7 @@ async def _serve(config: ServerConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     # Both ports are taken before the model is loaded, and answer after it is.
-    with contextlib.closing(_bind(config.host, config.rest_port)) as rest_socket:
+    with contextlib.closing(bind(config.host, config.rest_port)) as rest_socket:
         server = Server(config)
         grpc_port = server.bind_grpc()
         await server.start(rest_socket)
@@ -59,11 +61,11 @@ async def _serve(config: ServerConfig) -> None:
 class Server:
     """All parts of the server, put together."""
 
-    def __init__(self, config: ServerConfig):
+    def __init__(self, config: ServerConfig, load: Callable[[Path], Model] = load_and_warm_up):
         """Put the parts together; must be called on the loop that will run them."""
         self._config = config
         self._metrics = Metrics(config.name)
-        self.versions = VersionManager(config.base, config.name)
+        self.versions = VersionManager(config.base, config.name, load)
         self._workers = ThreadPoolExecutor(config.batch_threads, "model")
         self._batcher = Batcher(
             self._workers,
@@ -149,7 +151,7 @@ def _make_http(config: ServerConfig, core: Core, metrics: Metrics) -> uvicorn.Se
     )
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """Take the REST port, without listening yet.
 
     Raises:

@@ -105,6 +105,8 @@ class Batcher:
         if rows > self._queue_size:
             raise invalid(f"request of {rows} rows: send at most {self._queue_size}")
         if self._waiting + rows > self._queue_size:
+            self._forget_abandoned()
+        if self._waiting + rows > self._queue_size:
             raise RequestError(
                 StatusCode.RESOURCE_EXHAUSTED,
                 f"The batch scheduling queue is full: {self._waiting} rows wait; try again later",
@@ -147,6 +149,16 @@ class Batcher:
         self._count(rows)
         self._dispatch()
         return call.answer
+
+    def _forget_abandoned(self) -> None:
+        """Make room: remove the calls whose requests have given up waiting."""
+        for key, line in list(self._lines.items()):
+            kept = deque(call for call in line.calls if not call.answer.done())
+            rows = sum(call.rows for call in kept)
+            self._count(rows - line.rows)
+            line.calls, line.rows = kept, rows
+            if not kept:
+                del self._lines[key]
 
     def _count(self, rows: int) -> None:
         self._waiting += rows

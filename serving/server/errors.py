@@ -27,6 +27,9 @@ def invalid(message: str) -> RequestError:
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:
-    """Return the first line that an exception says, without the traceback that TensorFlow adds."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    """Return what an exception says in one line, without what TensorFlow puts around it."""
+    frame = ("Graph execution error:", "Detected at node", "[[{{node")
+    said = (line.strip() for line in str(error).splitlines())
+    lines = [line for line in said if line and not line.startswith(frame)]
+    lines.append(type(error).__name__)
     return lines[0] if len(lines[0]) <= limit else lines[0][:limit] + "..."

@@ -17,12 +17,14 @@ import tensorflow as tf
 from grpc import StatusCode
 
 from serving.server.errors import RequestError, invalid
-from serving.server.model import Arrays, Signature
+from serving.server.model import Arrays, Signature, type_name
 
 BYTES_SUFFIX = "_bytes"
 _INTEGERS = (tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32, tf.uint64)
 _FLOATS = (tf.float32, tf.float64)
 _SHOWN = 80
+# No more than NumPy's and TensorFlow's.
+_MAX_RANK = 32
 
 
 class Inputs(NamedTuple):
@@ -197,6 +199,8 @@ def _flatten(value: Any, name: str) -> tuple[tuple[int, ...], list]:
                     f"{len(shape)} expected size: {size}"
                 )
         shape.append(size)
+        if len(shape) > _MAX_RANK:
+            raise invalid(f"input {name}: lists are nested more than {_MAX_RANK} deep")
         level = [leaf for item in level for leaf in item]
     if any(isinstance(leaf, list) for leaf in level):
         raise invalid(f"input {name}: Encountered list at unexpected level: {len(shape)}")
@@ -219,7 +223,9 @@ def _converter(dtype: tf.DType) -> Callable[[Any], Any]:
             and dtype.min <= leaf <= dtype.max
             else _refuse(leaf, dtype)
         )
-    raise RequestError(StatusCode.UNIMPLEMENTED, f"Conversion of JSON values to type: {dtype.name}")
+    raise RequestError(
+        StatusCode.UNIMPLEMENTED, f"Conversion of JSON values to type: {type_name(dtype)}"
+    )
 
 
 def _to_bytes(leaf: Any) -> bytes:
@@ -252,10 +258,12 @@ def _decode_b64(leaf: dict) -> bytes:
 def _to_float(leaf: Any, dtype: tf.DType) -> float:
     if isinstance(leaf, bool) or not isinstance(leaf, (int, float)):
         return _refuse(leaf, dtype)
-    limit = 2**53 - 1 if dtype == tf.float64 else 2**24 - 1
-    if abs(leaf) > (limit if isinstance(leaf, int) else dtype.max) and abs(leaf) != math.inf:
+    whole = 2**53 - 1 if dtype == tf.float64 else 2**24 - 1
+    limit = whole if isinstance(leaf, int) else float(dtype.max)
+    if limit < abs(leaf) != math.inf:
         raise invalid(
-            f"Cannot convert JSON value: {_shown(leaf)} to {dtype.name} without loss of precision."
+            f"Cannot convert JSON value: {_shown(leaf)} to {type_name(dtype)} "
+            "without loss of precision."
         )
     return leaf
 
@@ -272,7 +280,7 @@ def _refuse(leaf: Any, dtype: tf.DType) -> Any:
     kinds = {str: "String", dict: "Object", bool: str(leaf), type(None): "Null", list: "Array"}
     raise invalid(
         f"JSON Value: {_shown(leaf)} Type: {kinds.get(type(leaf), 'Number')} "
-        f"is not of expected type: {dtype.name}"
+        f"is not of expected type: {type_name(dtype)}"
     )
 
 
@@ -301,8 +309,7 @@ def _json_values(name: str, array: np.ndarray) -> Any:
         return array.astype(str).astype(np.float64).tolist()
     if array.dtype == bool or array.dtype == np.float64 or array.dtype.kind in "iu":
         return array.tolist()
-    dtype = tf.as_dtype(array.dtype).name
-    raise invalid(f"Failed to write JSON value for tensor type: {dtype}")
+    raise invalid(f"Failed to write JSON value for tensor type: {type_name(array.dtype)}")
 
 
 def _write_bytes(value: bytes) -> dict[str, str]:

@@ -14,6 +14,14 @@ from serving.server.errors import StartError, invalid, one_line
 
 Arrays = dict[str, np.ndarray]
 DEFAULT_SIGNATURE = "serving_default"
+# The types that C++ has other names for than Python, as TF Serving's messages have them.
+_TYPE_NAMES = {tf.float16: "half", tf.float32: "float", tf.float64: "double"}
+
+
+def type_name(dtype: tf.DType | np.dtype) -> str:
+    """Return the name of a type, as TF Serving says it."""
+    dtype = tf.as_dtype(dtype)
+    return _TYPE_NAMES.get(dtype, dtype.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +85,8 @@ class Signature:
             spec = self.inputs[name]
             if array.dtype != spec.dtype.as_numpy_dtype:
                 raise invalid(
-                    f"input {name} expects {spec.dtype.name} but "
-                    f"{tf.as_dtype(array.dtype).name} is provided"
+                    f"input {name} expects {type_name(spec.dtype)} but "
+                    f"{type_name(array.dtype)} is provided"
                 )
             if self.batched and array.ndim == 0:
                 raise invalid(

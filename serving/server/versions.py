@@ -70,7 +70,7 @@ class ModelSpec:
 class VersionManager:
     """Keeps the highest version loaded; all but the loading happens on one asyncio loop."""
 
-    def __init__(self, base: Path, name: str, load: Callable[[Path], Model] | None = None):
+    def __init__(self, base: Path, name: str, load: Callable[[Path], Model]):
         """Make a manager that has loaded nothing.
 
         Args:
@@ -80,7 +80,7 @@ class VersionManager:
         """
         self._base = base
         self._name = name
-        self._load = load or load_and_warm_up
+        self._load = load
         self._versions: dict[int, Version] = {}
         self._current: Version | None = None
         # What the files of versions that failed looked like when they did.
