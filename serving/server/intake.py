@@ -7,7 +7,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 # Of all bodies that are being read or parsed: many slow clients must not fill the memory.
 _MEMORY_IN_REQUESTS = 8
-_LINGER_SECONDS = 2.0
+LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 2**20
 
 
@@ -100,7 +100,7 @@ async def refuse(receive: Receive, send: Send, status: int, body: bytes) -> None
     await send(_start(status, body, b"application/json", {"connection": "close"}))
     await send({"type": "http.response.body", "body": body, "more_body": True})
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(_forget(receive), _LINGER_SECONDS)
+        await asyncio.wait_for(_forget(receive), LINGER_SECONDS)
     await send({"type": "http.response.body"})
 
 

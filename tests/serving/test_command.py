@@ -3,48 +3,33 @@
 import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import httpx
 import pytest
+from server_process import serving
 from tiny_saved_model import NAME
 
 from serving.server.config import ServerConfig
 from serving.server.errors import StartError
 from tfcap.cli.main import main
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
 
 def test_sigterm_finishes_what_is_under_way(tiny_model):
     """A request of which half has come is answered; then the process ends, and with 0."""
-    command = [sys.executable, "-m", "tfcap.cli.main", "serve", "--model", tiny_model]
-    command += ["--name", NAME, "--rest-port=0", "--grpc-port=0"]
-    with subprocess.Popen(command, cwd=REPOSITORY, text=True, stdout=subprocess.PIPE) as process:
-        stuck = threading.Timer(100, process.kill)
-        stuck.start()
-        greeting = ""
-        while "SIGTERM" not in greeting:
-            greeting += process.stdout.readline()
-            assert process.poll() is None
-        assert "To scale" in greeting and "tensorflow_model_server --model_name" in greeting
-        url = re.search(r"http://127\.0\.0\.1:(\d+)", greeting)
+    with serving(tiny_model, NAME) as server:
+        assert "To scale" in server.greeting and "tensorflow_model_server" in server.greeting
         body = b'{"instances": ["dog"]}'
-        with socket.create_connection(("127.0.0.1", int(url[1])), timeout=20) as connection:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
             head = f"POST /v1/models/{NAME}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: "
             connection.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body[:5])
-            assert httpx.get(f"{url[0]}/healthz").status_code == 200
-            process.send_signal(signal.SIGTERM)
-            assert "stopping" in process.stdout.readline()
+            assert httpx.get(f"{server.url}/healthz").status_code == 200
+            server.process.send_signal(signal.SIGTERM)
+            assert "stopping" in server.process.stdout.readline()
             connection.sendall(body[5:])
             assert b"tiny: dog" in connection.recv(65536)
-        assert process.wait(60) == 0
-        stuck.cancel()
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{url[0]}/healthz")
+        assert server.process.wait(60) == 0
 
 
 def fails_with(capsys, *arguments: str) -> str:

@@ -14,7 +14,7 @@ from server_thread import running
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tiny_saved_model import NAME
 
-from serving.server import protocol
+from serving.server import intake, protocol
 from serving.server.model import Model
 
 PREDICT = f"/v1/models/{NAME}:predict"
@@ -111,7 +111,8 @@ def test_an_answer_that_takes_too_long_is_504_and_deadline_exceeded(small, gate)
     fine(small)
 
 
-def test_a_large_body_is_413_before_it_is_read(small):
+def test_a_large_body_is_413_before_it_is_read(small, monkeypatch):
+    monkeypatch.setattr(intake, "LINGER_SECONDS", 0.2)
     said = answer(send(small, head(10**12)))
     assert said.startswith(b"HTTP/1.1 413") and b'{"error": "The body is larger than 10000' in said
     chunks = b"1000\r\n" + b" " * 4096 + b"\r\n"

@@ -11,7 +11,8 @@ from tfcap.signatures import build_signatures
 
 def test_the_server_answers_as_the_model(captioner, jpeg, tmp_path):
     module, signatures = build_signatures(captioner, portable=False)
-    tf.saved_model.save(module, str(tmp_path / "1"), signatures)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures, options)
     pictures = [jpeg(0), b"broken", jpeg(2, (99, 50))]
     rows = [{"b64": base64.b64encode(picture).decode()} for picture in pictures]
     with running(tmp_path, "captions") as server:
