@@ -37,6 +37,8 @@ PREDICT = f"/v1/models/{NAME}:predict"
 SHARES = {"corrupt": 0.02, "oversized": 0.01, "slow": 0.01, "dropped": 0.01}
 MAX_BYTES = 2**20
 MAX_GROWTH = 1.15
+SWITCHED = {"2": "AVAILABLE", "1": "END"}
+_SWITCH_SECONDS = 120
 CLOSE = 0.02  # of two log-probabilities of one picture
 
 
@@ -173,6 +175,13 @@ class Watch:
         found = self.rest.get(f"/v1/models/{NAME}").json()["model_version_status"]
         return {version["version"]: version["state"] for version in found}
 
+    def settled(self) -> dict[str, str]:
+        """Return the states once the switch is over: a short soak ends while version 2 loads."""
+        deadline = time.monotonic() + _SWITCH_SECONDS
+        while (found := self.states()) != SWITCHED and time.monotonic() < deadline:
+            time.sleep(1)
+        return found
+
 
 def soak(arguments: argparse.Namespace, base: Path, url: str) -> dict:
     """Hold the load; returns what came of it."""
@@ -215,7 +224,7 @@ def soak(arguments: argparse.Namespace, base: Path, url: str) -> dict:
         "counts": dict(counts),
         "failures": failures[:20],
         "killed clients": killed,
-        "versions": watch.states(),
+        "versions": watch.settled(),
         "memory growth": watch.growth(),
         "memory, bytes": watch.memory,
     }
@@ -247,7 +256,7 @@ def main() -> int:
     sound = (
         not found["counts"].get("failed")
         and found["killed clients"] == 1
-        and found["versions"] == {"2": "AVAILABLE", "1": "END"}
+        and found["versions"] == SWITCHED
         and found["memory growth"] <= MAX_GROWTH
     )
     return int(not sound)
