@@ -1,6 +1,7 @@
 """`tfcap serve`: answer REST and gRPC requests with an export, as TF Serving does."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 HELP = "serve an export over REST and gRPC"
@@ -30,8 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     add("--rest-port", type=int, default=8501, help="0 for any (default: %(default)s)")
     add("--grpc-port", type=int, default=8500, help="0 for any (default: %(default)s)")
-    group = parser.add_argument_group("batches")
-    add = group.add_argument
+    _add_batch_arguments(parser.add_argument_group("batches").add_argument)
+    _add_limits(parser.add_argument_group("limits").add_argument)
+
+
+def _add_batch_arguments(add: Callable) -> None:
     add("--no-batching", action="store_true", help="give every request to the model alone")
     add("--max-batch-size", type=int, default=32, metavar="ROWS", help="(default: %(default)s)")
     add(
@@ -48,8 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="calls of the model at the same time (default: %(default)s)",
     )
-    group = parser.add_argument_group("limits")
-    add = group.add_argument
+
+
+def _add_limits(add: Callable) -> None:
     add(
         "--queue-size",
         type=int,
