@@ -27,12 +27,19 @@ EXTRAS = {
     ],
     # Beam makes the workers' package from setup.py with setuptools, which Python 3.12 lacks.
     "gcp": ["apache-beam[gcp]>=2.77,<2.78", "setuptools>=69"],
-    "serve": [],
+    "serve": [
+        "grpcio>=1.70,<2",
+        "prometheus_client>=0.22,<1",
+        "starlette>=1,<2",
+        "tensorflow-serving-api>=2.21,<2.22",
+        "uvicorn>=0.40,<1",
+    ],
     "client": ["httpx>=0.28,<0.29", "grpcio>=1.70,<2", "protobuf>=5,<7"],
     "report": ["jinja2>=3.1.6,<4", "matplotlib>=3.9,<3.12", "wordcloud>=1.9.4,<2"],
     "dev": [
         "hypothesis>=6.100,<7",
         "jsonschema>=4.20,<5",
+        "playwright>=1.50,<2",  # drives Debian's chromium
         "pyyaml>=6,<7",
         "pytest>=8,<10",
         "pytest-timeout>=2.3,<3",
