@@ -33,8 +33,9 @@ test: $(STAMP)
 
 # The records job against a plain loop, its memory, its peers; our encoder against Keras's and LiteRT;
 # with DATASET=..., every stage from records to captions, reading by index over reading in order, and
-# training against its peers (TORCH=... is a Python with PyTorch); with RUN=..., what captions
-# cost over the bare encoder, by each search and by a loop of `model.predict`. SHARED holds flickr8k/, flickr8k_originals/ and weights/.
+# training against its peers (TORCH=... is a Python with PyTorch); with RUN=..., what captions cost
+# over the bare encoder, by each search and by a loop of `model.predict`; with MODEL=..., an export's
+# base directory, the server over a bare loop. SHARED holds flickr8k/, flickr8k_originals/ and weights/.
 bench: $(STAMP)
 	mkdir -p $(BENCH)
 	$(BIN)/python tests/bench/build_rate.py --data $(SHARED)/flickr8k_originals --json $(BENCH)/rate.json
@@ -44,15 +45,17 @@ bench: $(STAMP)
 	$(if $(DATASET),for what in data encoder train decode; do $(BIN)/tfcap bench $$what --dataset $(DATASET) --json $(BENCH)/$$what.json || exit 1; done)
 	$(if $(DATASET),$(BIN)/python tests/bench/random_access.py --dataset $(DATASET) --json $(BENCH)/random_access.json)
 	$(if $(DATASET),$(BIN)/python tests/bench/training_peers.py --dataset $(DATASET) $(if $(TORCH),--torch-python $(TORCH)) --json $(BENCH)/training_peers.json)
+	$(if $(MODEL),$(BIN)/python tests/bench/server_load.py --model $(MODEL) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/server.json)
 	$(if $(RUN),$(BIN)/python tests/bench/captioning_cost.py --run $(RUN) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/captioning.json)
 
 # What takes longer than a test may: kills, damages, a full disk, mutants; five runners; many records;
-# with DATASET=..., kills of a training.
+# with DATASET=..., kills of a training; with MODEL=..., ten minutes of load on the server.
 soak: $(STAMP)
 	$(BIN)/python tests/soak/faults.py $(call source,flickr8k_originals) --kills 0 --scratch $(SOAK)/faults --json $(SOAK)/faults.json
 	$(BIN)/python tests/soak/faults.py $(call source,flickr8k) --damages 0 --mutants 0 --scratch $(SOAK)/kills --json $(SOAK)/kills.json
 	$(BIN)/python tests/soak/portable_workers.py $(call source,flickr8k) --splits $(SHARED)/flickr8k --output $(SOAK)/portable
 	$(BIN)/python tests/bench/scale.py --scratch $(SOAK)/scale --json $(SOAK)/scale.json
+	$(if $(MODEL),$(BIN)/python tests/soak/server.py --model $(MODEL) --images $(SHARED)/flickr8k_originals/Images --scratch $(SOAK)/server --json $(SOAK)/server.json)
 	$(if $(DATASET),$(BIN)/python tests/soak/kills.py --dataset $(DATASET) --scratch $(SOAK)/training --json $(SOAK)/training.json)
 
 lint: $(STAMP)

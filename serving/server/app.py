@@ -65,7 +65,7 @@ class Server:
         """Put the parts together; must be called on the loop that will run them."""
         self._config = config
         self._metrics = Metrics(config.name)
-        self.versions = VersionManager(config.base, config.name, load)
+        self.versions = VersionManager(config.base, config.name, load, config.labels)
         self._workers = ThreadPoolExecutor(config.batch_threads, "model")
         self._batcher = Batcher(
             self._workers,

@@ -15,6 +15,7 @@ class ServerConfig:
     Attributes:
         base: directory of numbered versions, each a SavedModel.
         name: of the model, in paths and requests.
+        labels: what requests may call the version that answers.
         host: address to listen at.
         rest_port: of REST, 0 for any.
         grpc_port: of gRPC, 0 for any.
@@ -34,6 +35,7 @@ class ServerConfig:
 
     base: Path
     name: str
+    labels: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     rest_port: int = 8501
     grpc_port: int = 8500

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import enum
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,15 +70,19 @@ class ModelSpec:
 class VersionManager:
     """Keeps the highest version loaded; all but the loading happens on one asyncio loop."""
 
-    def __init__(self, base: Path, name: str, load: Callable[[Path], Model]):
+    def __init__(
+        self, base: Path, name: str, load: Callable[[Path], Model], labels: Collection[str] = ()
+    ):
         """Make a manager that has loaded nothing.
 
         Args:
             base: directory of numbered SavedModels.
             name: of the model.
             load: returns a model that is ready to answer; runs in a thread.
+            labels: names of whatever version answers.
         """
         self._base = base
+        self._labels = labels
         self._name = name
         self._load = load
         self._versions: dict[int, Version] = {}
@@ -163,8 +167,7 @@ class VersionManager:
         """
         if not spec.name:
             raise invalid("ModelSpec has no name specified.")
-        if spec.label:
-            # Labels are given to versions by TF Serving's configuration file, which is not here.
+        if spec.label and spec.label not in self._labels:
             raise invalid(f"Unrecognized servable version label: {spec.label}")
         if (
             spec.name != self._name
@@ -180,6 +183,8 @@ class VersionManager:
         Raises:
             RequestError: there is no such model or version.
         """
+        if spec.label:
+            return [self.find(spec)]
         known = self._versions if spec.name == self._name else {}
         if spec.version is None:
             if not known:

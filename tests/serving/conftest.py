@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,10 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from server_thread import Running, running
+from stand_in_export import save
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 from tiny_saved_model import NAME, write_tiny_model
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +36,9 @@ class Endpoint:
 @pytest.fixture(scope="session")
 def serving_endpoint(tmp_path_factory) -> Iterator[Endpoint]:
     """A served model with every signature of an export."""
-    import stand_in_export
-    import stand_in_server
-
-    export = stand_in_export.save(tmp_path_factory.mktemp("served"))
-    with stand_in_server.serving(str(export), "tfcap") as (rest, grpc):
-        yield Endpoint(rest, grpc, export)
+    export = save(tmp_path_factory.mktemp("served"))
+    with running(export.parent, "tfcap", labels=("stable", "canary")) as server:
+        yield Endpoint(server.url, server.grpc, export)
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,23 @@ def manage(base, use):
     asyncio.run(main())
 
 
+def test_a_label_is_the_version_that_answers(tmp_path):
+    (tmp_path / "3").mkdir()
+
+    async def main():
+        manager = VersionManager(tmp_path, "m", Fake, labels=["stable"])
+        await manager.start()
+        (tmp_path / "4").mkdir()
+        await manager.poll()
+        assert manager.find(ModelSpec("m", label="stable")).number == 4
+        assert [each.number for each in manager.status(ModelSpec("m", label="stable"))] == [4]
+        with pytest.raises(RequestError, match="Unrecognized servable version label: canary"):
+            manager.find(ModelSpec("m", label="canary"))
+        await manager.stop()
+
+    asyncio.run(main())
+
+
 def states(manager) -> dict[int, State]:
     return {version.number: version.state for version in manager.status(ModelSpec("m"))}
 

@@ -28,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="directory of versions, as `tfcap export` writes it",
     )
     add("--name", help="of the model in paths (default: the directory's)")
+    add(
+        "--label",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="what requests may call the version that answers: stable, say",
+    )
     add("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     add("--rest-port", type=int, default=8501, help="0 for any (default: %(default)s)")
     add("--grpc-port", type=int, default=8500, help="0 for any (default: %(default)s)")
@@ -105,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = ServerConfig(
             base=arguments.model,
             name=arguments.name or arguments.model.resolve().name,
+            labels=tuple(arguments.label),
             host=arguments.host,
             rest_port=arguments.rest_port,
             grpc_port=arguments.grpc_port,
