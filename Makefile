@@ -55,6 +55,7 @@ soak: $(STAMP)
 	$(BIN)/python tests/soak/faults.py $(call source,flickr8k) --damages 0 --mutants 0 --scratch $(SOAK)/kills --json $(SOAK)/kills.json
 	$(BIN)/python tests/soak/portable_workers.py $(call source,flickr8k) --splits $(SHARED)/flickr8k --output $(SOAK)/portable
 	$(BIN)/python tests/bench/scale.py --scratch $(SOAK)/scale --json $(SOAK)/scale.json
+	$(if $(MODEL),$(BIN)/python tests/soak/mutants.py --model $(MODEL) --images $(SHARED)/flickr8k_originals/Images --json $(SOAK)/mutants.json)
 	$(if $(MODEL),$(BIN)/python tests/soak/server.py --model $(MODEL) --images $(SHARED)/flickr8k_originals/Images --scratch $(SOAK)/server --json $(SOAK)/server.json)
 	$(if $(DATASET),$(BIN)/python tests/soak/kills.py --dataset $(DATASET) --scratch $(SOAK)/training --json $(SOAK)/training.json)
 
