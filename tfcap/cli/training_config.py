@@ -13,7 +13,16 @@ _DECODER = (
     *("dropout", "embedding_dropout", "gate"),
 )
 _TRAINING = (
-    *("objective", "samples", "epochs", "batch_size", "label_smoothing", "patience", "average"),
+    *(
+        "objective",
+        "samples",
+        "feature_dropout",
+        "epochs",
+        "batch_size",
+        "label_smoothing",
+        "patience",
+        "average",
+    ),
     *("precision", "views", "seed"),
 )
 _OPTIMIZER = (
