@@ -113,4 +113,17 @@ class Decoder(keras.Model, abc.ABC):
         """Return float32 logits [..., V] over the vocabulary of outputs [..., D]."""
         # Not by calling the layer: in float32 under any policy.
         outputs, layer = tf.cast(outputs, tf.float32), self.output_layer
-        return tf.tensordot(outputs, layer.kernel, 1) + layer.bias
+        return product(outputs, layer.kernel) + layer.bias
+
+
+def product(vectors: tf.Tensor, matrix: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+    """Return the product of vectors [..., D] and a matrix [D, V], or of [V, D] transposed.
+
+    Of two matrices always: the broadcast of one over a batch reads past its end with oneDNN
+    (TensorFlow 2.21, AVX-512), and `tf.tensordot` copies what it transposes, at every word.
+    """
+    if vectors.shape.rank == 2:
+        return tf.matmul(vectors, matrix, transpose_b=transpose)
+    flat = tf.matmul(tf.reshape(vectors, [-1, vectors.shape[-1]]), matrix, transpose_b=transpose)
+    shape = tf.concat([tf.shape(vectors)[:-1], tf.shape(flat)[-1:]], axis=0)
+    return tf.ensure_shape(tf.reshape(flat, shape), [*vectors.shape[:-1], flat.shape[-1]])

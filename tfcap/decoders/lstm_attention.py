@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfcap.decoders.attention import attend, cells, merge_heads, split_heads, weights_on_map
-from tfcap.decoders.base import Decoder, DecoderSpec, State
+from tfcap.decoders.base import Decoder, DecoderSpec, State, product
 from tfcap.decoders.packing import Packing
 from tfcap.decoders.recurrence import lstm
 
@@ -118,11 +118,9 @@ class LSTMAttentionDecoder(Decoder):
         return weights_on_map(weights, features, words)
 
     def logits(self, outputs):
-        # In float32, with the weights as they are. Not tf.matmul, whose broadcast of a matrix over
-        # a batch reads past its end with oneDNN (TensorFlow 2.21, AVX-512): wrong values from the
-        # middle of the batch on.
+        # In float32, with the weights as they are.
         outputs = tf.cast(outputs, tf.float32)
-        return tf.tensordot(outputs, self.embedding.embeddings, [[-1], [-1]]) + self.output_bias
+        return product(outputs, self.embedding.embeddings, transpose=True) + self.output_bias
 
     def _read(self, features, words, training):
         """Return the outputs [B, K, T, D] and the attention weights [B, heads, K * T, h * w]."""

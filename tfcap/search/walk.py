@@ -50,7 +50,7 @@ def walk(
             banned |= repeats(words, position, no_repeat, logits.shape[-1])
         chosen = choose(tf.where(banned, -float("inf"), logits), position)
         chosen = tf.where(position < max_words, chosen, END_ID)
-        gained = tf.gather(logits, chosen, batch_dims=1) - tf.reduce_logsumexp(logits, axis=-1)
+        gained = tf.gather(tf.nn.log_softmax(logits), chosen, batch_dims=1)
         if prompt:
             forced = position < prompt.lengths
             chosen = tf.where(forced, prompt.words[:, position], chosen)
