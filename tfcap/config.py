@@ -136,7 +136,6 @@ class TrainingSpec(Spec):
         objective: "cross_entropy"; "distillation": with what `ExecutionSpec.teachers` think of the
             next word; or "self_critical": the CIDEr-D of drawn captions.
         samples: captions drawn of each picture, by the last.
-        feature_dropout: share of the features' channels that it leaves out of a picture.
         epochs: passes over the training split, at most, those of fine-tuning included.
         batch_size: pictures a step, on all devices together; each brings all of its captions.
         label_smoothing: share of the target's probability spread over the vocabulary.
@@ -156,7 +155,6 @@ class TrainingSpec(Spec):
 
     objective: str = "cross_entropy"
     samples: int = 5
-    feature_dropout: float = 0.0
     epochs: int = 13
     batch_size: int = 32
     label_smoothing: float = 0.1
@@ -175,8 +173,6 @@ class TrainingSpec(Spec):
         _check_at_least_0(self, "window", "views", "seed")
         _check_choice(self, "precision", PRECISIONS)
         _check_choice(self, "objective", OBJECTIVES)
-        if not 0 <= self.feature_dropout < 1:
-            raise ValueError(f"feature_dropout must lie in [0, 1), got {self.feature_dropout}")
         if self.samples < 2:
             raise ValueError(f"samples must be at least 2, to be compared, got {self.samples}")
         for name in ("label_smoothing", "average"):

@@ -80,12 +80,6 @@ def _add_recipe(group) -> None:
         help="runs on the same dataset and frozen encoder that a distillation learns from",
     )
     add("--samples", type=int, help="captions drawn of each picture for it (default: 5)")
-    add(
-        "--feature-dropout",
-        type=float,
-        metavar="SHARE",
-        help="of channels that it leaves out of a picture (default: 0.0)",
-    )
     add("--epochs", type=int, help="passes over the training split, at most (default: 13)")
     add("--batch-size", type=int, help="pictures a step, with all their captions (default: 32)")
     add("--learning-rate", type=float, help="peak, reached after the warm-up (default: 0.001)")

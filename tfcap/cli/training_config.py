@@ -13,16 +13,7 @@ _DECODER = (
     *("dropout", "embedding_dropout", "gate"),
 )
 _TRAINING = (
-    *(
-        "objective",
-        "samples",
-        "feature_dropout",
-        "epochs",
-        "batch_size",
-        "label_smoothing",
-        "patience",
-        "average",
-    ),
+    *("objective", "samples", "epochs", "batch_size", "label_smoothing", "patience", "average"),
     *("precision", "views", "seed"),
 )
 _OPTIMIZER = (

@@ -118,10 +118,7 @@ class SelfCritical(Objective):
     Sequence Training"). The loss as people know it is the negative mean reward.
     """
 
-    extra: ClassVar = {
-        "rewards": tf.TensorSpec([None, None], tf.float32),
-        "kept": tf.TensorSpec([None, None], tf.float32),
-    }
+    extra: ClassVar = {"rewards": tf.TensorSpec([None, None], tf.float32)}
 
     def __init__(
         self,
@@ -144,7 +141,7 @@ class SelfCritical(Objective):
 
     def prepare(self, batch, number):
         name = "image" if "image" in batch else "features"
-        words, kept = self._draw(batch[name], tf.constant(number, tf.int64))
+        words = self._draw(batch[name], tf.constant(number, tf.int64))
         rewards = self._reward(words.numpy(), batch["targets"].numpy())
         inputs = tf.concat([tf.fill([*words.shape[:2], 1], START_ID), words[..., :-1]], axis=2)
         return {
@@ -152,17 +149,14 @@ class SelfCritical(Objective):
             "inputs": tf.where(words == PAD_ID, PAD_ID, inputs),
             "targets": words,
             "rewards": tf.constant(rewards),
-            "kept": kept,
         }
 
-    def loss(self, captioner, features, inputs, targets, rewards, kept):
-        features = _without(features, kept)
+    def loss(self, captioner, features, inputs, targets, rewards):
         counts = targets != PAD_ID
-        # As they were drawn, or a loss without bound is made small elsewhere than it should be:
-        # without the decoder's dropout, for a caption that is likely to the whole of it may be next
-        # to impossible to what dropout leaves; with the channels that the draws were without; and
-        # without the words that no search says, which would take what is taken from captions that
-        # earn little.
+        # As they were drawn, or a loss without bound is made small elsewhere than it should be.
+        # Without dropout: a caption that is likely to the whole decoder may be next to impossible
+        # to what dropout leaves of it. And without the words that no search says: they would take
+        # what is taken from captions that earn little.
         logits = captioner.decoder.logits(
             tf.boolean_mask(captioner.decoder(features, inputs), counts)
         )
@@ -185,35 +179,13 @@ class SelfCritical(Objective):
         )
 
     def _drawn(self, pictures, number):
-        """Draw captions from the model, with part of the features dropped.
-
-        Returns:
-            (captions, int32 [B, S, T]; those cut short have no <end>, what each channel of the
-            features was multiplied with, float32 [B, C]).
-        """
+        """Return captions drawn from the model, int32 [B, S, T]; those cut short have no <end>."""
         captioner, samples = self._captioner, self._spec.samples
-        seed = self._seed(2, number)
-        features = self._encode(pictures)
-        kept = self._kept(tf.gather(tf.shape(features), [0, 3]), number)
-        features = tf.repeat(_without(features, kept), samples, axis=0)
+        seed = tf.constant([self._spec.seed, 2], tf.int64)  # 0 is the order's, 1 the dropout's
+        seed = tf.random.experimental.stateless_fold_in(seed, number)
+        features = tf.repeat(self._encode(pictures), samples, axis=0)
         words = sample(captioner.decoder, features, captioner.max_words, seed=seed).words
         # After so many words the search says <end>: the model did not choose it.
         words = words[:, : captioner.max_words]
         longest = tf.reduce_max(tf.math.count_nonzero(words, axis=1))
-        return tf.reshape(words[:, :longest], [-1, samples, longest]), kept
-
-    def _kept(self, shape, number):
-        """Draw what features are multiplied with: 0, or what makes up for those of 0."""
-        dropped = self._spec.feature_dropout
-        kept = tf.random.stateless_uniform(shape, self._seed(3, number)) >= dropped
-        return tf.cast(kept, tf.float32) / (1 - dropped)
-
-    def _seed(self, use, number):
-        # A use of 0 is the order's, 1 the dropout's.
-        seed = tf.constant([self._spec.seed, use], tf.int64)
-        return tf.random.experimental.stateless_fold_in(seed, number)
-
-
-def _without(features: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
-    """Return features [B, h, w, C] times what their channels are multiplied with, [B, C]."""
-    return features * tf.cast(kept, features.dtype)[:, None, None]
+        return tf.reshape(words[:, :longest], [-1, samples, longest])

@@ -1,6 +1,5 @@
 """Self-critical training: what a drawn caption is worth, and what the model makes of that."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -85,7 +84,7 @@ def test_words_that_are_never_said_win_nothing():
     rewards = tf.constant(np.random.default_rng(1).random((4, 3)), tf.float32)
     with tf.GradientTape() as tape:
         parts = batch["features"], batch["inputs"], batch["targets"]
-        value = objective.loss(captioner, *parts, rewards, batch["kept"]).value
+        value = objective.loss(captioner, *parts, rewards).value
     gradient = tape.gradient(value, captioner.decoder.output_bias.value).numpy()
     assert (gradient[:END_ID] == 0).all() and (gradient[END_ID:] != 0).all()
 
@@ -97,29 +96,15 @@ def test_draws_are_a_function_of_seed_and_step():
     assert drawn[0] == drawn[2] != drawn[1]
 
 
-def test_captions_are_drawn_from_the_features_that_are_kept():
-    captioner, *_ = make(SPEC)
-    objective = objective_of(captioner, dataclasses.replace(SPEC, feature_dropout=1 - 1e-6))
-    batch = batch_of(captioner)
-    nothing = batch | {"features": tf.zeros_like(batch["features"])}
-    drawn, blind = (objective.prepare(each, 0)["targets"].numpy() for each in (batch, nothing))
-    assert drawn.tolist() == blind.tolist()
-    seeing = objective_of(captioner).prepare(batch, 0)["targets"].numpy()
-    assert seeing.tolist() != blind.tolist()
-
-
 def test_the_loss_weighs_captions_by_what_they_earn_above_the_others_of_their_picture():
     captioner, *_ = make(SPEC)
-    objective = objective_of(captioner, dataclasses.replace(SPEC, feature_dropout=0.5))
+    objective = objective_of(captioner)
     batch = objective.prepare(batch_of(captioner), 0)
-    kept = batch["kept"].numpy()
-    assert kept.shape == (4, batch["features"].shape[-1]) and {*kept.flatten()} == {0, 2}
     rewards = np.array([[1, 2, 6], [0, 0, 0], [1, 1, 1], [3, 0, 0]], np.float32)
     parts = batch["features"], batch["inputs"], batch["targets"]
-    found = objective.loss(captioner, *parts, tf.constant(rewards), batch["kept"])
+    found = objective.loss(captioner, *parts, tf.constant(rewards))
     # Of what the search can say: the words from <end> on.
-    features = parts[0] * kept[:, None, None]
-    logits = captioner.decoder.logits(captioner.decoder(features, parts[1])).numpy()[..., END_ID:]
+    logits = captioner.decoder.logits(captioner.decoder(*parts[:2])).numpy()[..., END_ID:]
     log_probs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     targets = batch["targets"].numpy()
     places = np.maximum(targets - END_ID, 0)[..., None]
