@@ -61,6 +61,7 @@ setup(
     packages=find_packages(include=["records*", "beam_jobs*", "tfcap*", "serving*"]),
     package_data={
         "records": ["manifest.schema.json"],
+        "serving": ["page/*"],
         "tfcap.reports": ["templates/*"],
     },
     install_requires=BASE,

@@ -20,6 +20,7 @@ from serving.server.grpc_service import make_server
 from serving.server.intake import Intake
 from serving.server.metrics import Metrics
 from serving.server.model import Model
+from serving.server.page import page_routes
 from serving.server.protocol import BoundedProtocol
 from serving.server.rest import RestApi
 from serving.server.routes import HEALTH_PATH, METRICS_PATH, make_routes
@@ -134,6 +135,7 @@ class _Http(uvicorn.Server):
 def _make_http(config: ServerConfig, core: Core, metrics: Metrics) -> uvicorn.Server:
     intake = Intake(config.max_request_bytes, config.timeout)
     routes = make_routes(core, metrics, RestApi(core, intake))
+    routes += page_routes(config.name, config.max_request_bytes)
     return _Http(
         uvicorn.Config(
             Starlette(routes=routes),
@@ -181,6 +183,7 @@ def _greeting(config: ServerConfig, rest_port: int, grpc_port: int, server: Serv
     rest = f"http://{host}:{rest_port}"
     return f"""\
 serving {config.name}, version {server.versions.current} of {config.base}
+  page     {rest}/
   REST     {rest}/v1/models/{config.name}:predict
   gRPC     {host}:{grpc_port}
   health   {rest}{HEALTH_PATH}

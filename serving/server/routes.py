@@ -1,8 +1,4 @@
-"""What lies under which path.
-
-The list is the place for further pages: what is put at its end, a `Mount("/", StaticFiles(...))`
-say, gets every path that the routes before it do not take.
-"""
+"""What lies under which path, beside the page, which gets every path that these do not take."""
 
 import json
 
