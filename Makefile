@@ -46,6 +46,7 @@ bench: $(STAMP)
 	$(if $(DATASET),$(BIN)/python tests/bench/random_access.py --dataset $(DATASET) --json $(BENCH)/random_access.json)
 	$(if $(DATASET),$(BIN)/python tests/bench/training_peers.py --dataset $(DATASET) $(if $(TORCH),--torch-python $(TORCH)) --json $(BENCH)/training_peers.json)
 	$(if $(MODEL),$(BIN)/python tests/bench/server_load.py --model $(MODEL) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/server.json)
+	$(if $(RUN),$(if $(DATASET),$(BIN)/python tests/bench/litert_cost.py --run $(RUN) --dataset $(DATASET) --json $(BENCH)/litert.json))
 	$(if $(RUN),$(BIN)/python tests/bench/captioning_cost.py --run $(RUN) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/captioning.json)
 
 # What takes longer than a test may: kills, damages, a full disk, mutants; five runners; many records;
