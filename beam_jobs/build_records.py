@@ -17,13 +17,13 @@ from beam_jobs.output import prepare_output, read_manifest
 from beam_jobs.paths import make_source, resolve_path
 from beam_jobs.pipeline import build_graph
 from beam_jobs.rejects import in_words
-from beam_jobs.runners import LOCAL_RUNNER, is_template, make_pipeline
+from beam_jobs.runners import LOCAL_RUNNER
 from beam_jobs.running import run_command, run_job
 from beam_jobs.source import FROM_SOURCE, has_ratios, survey
 from beam_jobs.staging import only_build
 from beam_jobs.stores import open_store
 from records.errors import UserError
-from records.manifest import DEAD_LETTERS, MANIFEST, Manifest
+from records.manifest import DEAD_LETTERS, Manifest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,13 +50,8 @@ def build(argv: Sequence[str] | None) -> str:
         with only_build(job):
             if not prepare_output(job, arguments.overwrite):
                 print("already built; pictures were not compared (--overwrite builds anew)")
-            else:
-                pipeline = make_pipeline(arguments, for_beam)
-                build_graph(pipeline, job)
-                if is_template(pipeline):
-                    pipeline.run()  # Dataflow runs it after this process has ended
-                    return f"handed to Dataflow; {job.output_path(MANIFEST)} comes last"
-                run_job(job, pipeline, job.progress_file, job.info.pictures)
+            elif said := run_job(job, build_graph, job.info.pictures, arguments, for_beam):
+                return said
     return summary(read_manifest(job.output), job.output)
 
 

@@ -18,12 +18,12 @@ from beam_jobs.dry_run import check_submission, dry_run
 from beam_jobs.files import is_local
 from beam_jobs.paths import resolve_path
 from beam_jobs.rejects import in_words
-from beam_jobs.runners import LOCAL_RUNNER, is_template, make_pipeline
+from beam_jobs.runners import LOCAL_RUNNER
 from beam_jobs.running import run_command, run_job
 from beam_jobs.staging import only_build
 from records.caption_manifest import CaptionManifest
 from records.errors import UserError
-from records.manifest import DEAD_LETTERS, MANIFEST
+from records.manifest import DEAD_LETTERS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,13 +50,8 @@ def caption(argv: Sequence[str] | None) -> str:
         with only_build(job):
             if not prepare_output(job, arguments.overwrite):
                 print("already captioned (--overwrite captions anew)")
-            else:
-                pipeline = make_pipeline(arguments, for_beam)
-                build_graph(pipeline, job)
-                if is_template(pipeline):
-                    pipeline.run()  # Dataflow runs it after this process has ended
-                    return f"handed to Dataflow; {job.output_path(MANIFEST)} comes last"
-                run_job(job, pipeline, job.progress_file, job.found.pictures)
+            elif said := run_job(job, build_graph, job.found.pictures, arguments, for_beam):
+                return said
     return summary(read_manifest(job.output), job.output)
 
 

@@ -8,9 +8,8 @@ from beam_jobs.files import delete_directory, delete_files
 from beam_jobs.job import BuildJob
 from beam_jobs.outcomes import Outcome
 from beam_jobs.output import REPLACED, find_dataset
-from beam_jobs.rejects import fail_without_pictures, stage_dead_letters
+from beam_jobs.rejects import stage_dead_letters
 from beam_jobs.staging import check_shards, move_staged, write_staged
-from records.dead_letters import dead_letter_lines
 from records.manifest import DEAD_LETTERS, MANIFEST, VOCABULARY, Manifest, SplitInfo
 from records.shards import ShardName
 from records.tfds import tfds_files
@@ -32,30 +31,28 @@ def publish_dataset(outcome: Outcome, job: BuildJob) -> None:
             or doubled the outcome of a shard.
     """
     check_shards(job, [shard.file for shard in outcome.shards])
-    if not outcome.records:
-        fail_without_pictures(job, outcome.dead_letters, job.images)
-    files = beside_shards(outcome, job)
     remedy = "mend them and add --retry-failed"
     stage_dead_letters(job, outcome.dead_letters, outcome.records, job.max_bad, remedy)
+    files = beside_shards(outcome, job)
     for file, text in files.items():
         write_staged(job, file, text)
     shards = [file for shard in outcome.shards for file in (shard.file, shard.index_file)]
-    new = {job.output_path(file) for file in (*shards, *files)}
+    new = {job.output_path(file) for file in (*shards, *files, DEAD_LETTERS)}
     # Without its manifest, no reader takes what is left of an old dataset for a whole one.
     if FileSystems.exists(job.output_path(MANIFEST)):
         FileSystems.rename([job.output_path(MANIFEST)], [job.staged_path(REPLACED)])
     delete_files([path for path in find_dataset(job.output, job.name) if path not in new])
-    move_staged(job, [*shards, *(file for file in files if file != MANIFEST)])
+    others = [DEAD_LETTERS, *(file for file in files if file != MANIFEST)]
+    move_staged(job, [*shards, *others])
     move_staged(job, [MANIFEST])
     delete_directory(job.staging)
 
 
 def beside_shards(outcome: Outcome, job: BuildJob) -> dict[str, str]:
-    """Return the text of each file that stands beside the shards."""
+    """Return the text of each file that stands beside the shards and the dead letters."""
     vocabulary = build_vocabulary(outcome.word_counts, job.caption.min_count).to_text()
     manifest = make_manifest(job, outcome, vocabulary)
     return {
-        DEAD_LETTERS: dead_letter_lines(outcome.dead_letters),
         VOCABULARY: vocabulary,
         **tfds_files(manifest),
         MANIFEST: manifest.to_json(),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from typing import NoReturn
 
 from beam_jobs.files import delete_directory, write_whole
 from beam_jobs.staging import StagedJob, fail_job, write_staged
@@ -57,8 +58,10 @@ def stage_dead_letters(
         remedy: for those who find that there are more.
 
     Raises:
-        JobFailed: there are more.
+        JobFailed: there are more, or no picture is good.
     """
+    if not records:
+        _fail_without_pictures(job, letters)
     write_staged(job, DEAD_LETTERS, dead_letter_lines(letters))
     rejected = sum(letter.concerns_picture for letter in letters)
     pictures = records + rejected
@@ -72,15 +75,15 @@ def stage_dead_letters(
         )
 
 
-def fail_without_pictures(job: StagedJob, letters: Collection[DeadLetter], images: str) -> None:
-    """Raise JobFailed, since no picture of `images` is good, and leave the dead letters alone."""
+def _fail_without_pictures(job: StagedJob, letters: Collection[DeadLetter]) -> NoReturn:
+    """Raise JobFailed, and leave the dead letters alone."""
     path = job.output_path(DEAD_LETTERS)
     text = dead_letter_lines(letters)
     write_whole(path, job.attempts, lambda output: output.write(text.encode()))
     # Nothing of this run is worth keeping: the pictures were looked for in the wrong place.
     delete_directory(job.staging)
     counts = in_words(count_reasons(letters))
-    fail_job(job, f"no picture left ({counts}): check --images {images} and {path}")
+    fail_job(job, f"no picture left ({counts}): check --images {job.images} and {path}")
 
 
 def in_words(counts: Mapping[str, int]) -> str:

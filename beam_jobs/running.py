@@ -1,11 +1,13 @@
 """What every command that runs a staged job does: run it, report what stops it, tidy up."""
 
+import argparse
 import contextlib
 import logging
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError
@@ -13,6 +15,7 @@ from apache_beam.io.filesystem import BeamIOError
 from beam_jobs.files import read_if_present
 from beam_jobs.interrupts import keyboard_interrupts
 from beam_jobs.progress import ProgressBar
+from beam_jobs.runners import is_template, make_pipeline
 from beam_jobs.staging import (
     FAILURE,
     StagedJob,
@@ -21,6 +24,9 @@ from beam_jobs.staging import (
     discard_if_empty,
 )
 from records.errors import UserError
+from records.manifest import MANIFEST
+
+Job = TypeVar("Job", bound=StagedJob)
 
 # Of what Beam says about a failed step, the line of what was raised there.
 _MENDABLE = re.compile(
@@ -53,23 +59,36 @@ def run_command(prog: str, command: Callable[[], str]) -> int:
 
 
 def run_job(
-    job: StagedJob, pipeline: beam.Pipeline, progress_file: str | None, pictures: int
-) -> None:
-    """Run a job's pipeline to its end; whatever stops it, nothing half-written stays.
+    job: Job,
+    build_graph: Callable[[beam.Pipeline, Job], None],
+    pictures: int,
+    arguments: argparse.Namespace,
+    for_beam: list[str],
+) -> str | None:
+    """Run a job to its end; whatever stops it, nothing half-written stays.
 
     Args:
         job: the run.
-        pipeline: its graph.
-        progress_file: where workers on this machine count the pictures, if they do.
+        build_graph: lays it out.
         pictures: that there are.
+        arguments: the command's own options.
+        for_beam: the options meant for Beam.
+
+    Returns:
+        What is to be said where the job was only written down, as a template; else None.
 
     Raises:
         UserError: no picture is left, too many are bad, or a disk is full or out of reach.
         KeyboardInterrupt: by Ctrl-C; it says what is kept.
     """
+    pipeline = make_pipeline(arguments, for_beam)
+    build_graph(pipeline, job)
+    if is_template(pipeline):
+        pipeline.run()  # Dataflow runs it after this process has ended
+        return f"handed to Dataflow; {job.output_path(MANIFEST)} comes last"
     bar = contextlib.nullcontext()
-    if progress_file is not None:
-        bar = ProgressBar(Path(progress_file), pictures)
+    if job.progress_file is not None:
+        bar = ProgressBar(Path(job.progress_file), pictures)
     try:
         with bar, keyboard_interrupts():
             _run_pipeline(pipeline)
@@ -85,6 +104,7 @@ def run_job(
     finally:
         discard_attempts(job)
         discard_if_empty(job)
+    return None
 
 
 def _run_pipeline(pipeline: beam.Pipeline) -> None:

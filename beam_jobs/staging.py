@@ -4,6 +4,7 @@ A job that was stopped leaves whole shards there, each with a receipt: what came
 is written after the shard. A later run of the same plan goes on with them.
 """
 
+import abc
 import contextlib
 import fcntl
 import hashlib
@@ -37,22 +38,26 @@ class JobFailed(Exception):
     """The job came to its end, but its result is not to be published; the message says why."""
 
 
-class StagedJob:
+class StagedJob(abc.ABC):
     """What every job has that stages its output.
 
     Attributes:
+        images: where the pictures are.
         output: the directory that the job fills.
+        progress_file: local file that grows by a byte with each picture done, if wanted.
     """
 
+    images: str
     output: str
+    progress_file: str | None
 
+    @abc.abstractmethod
     def shard_files(self) -> list[str]:
         """Return the names of all shards."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def plan(self) -> dict:
         """Return what decides the bytes of the output, pictures aside: JSON-ready, no path."""
-        raise NotImplementedError
 
     @property
     def staging(self) -> str:

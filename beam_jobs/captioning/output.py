@@ -6,7 +6,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from beam_jobs.captioning.job import CaptionJob, CaptionOutcome
 from beam_jobs.files import delete_directory, delete_files, list_files, read_if_present
-from beam_jobs.rejects import fail_without_pictures, stage_dead_letters
+from beam_jobs.rejects import stage_dead_letters
 from beam_jobs.staging import (
     begin,
     check_shards,
@@ -98,8 +98,6 @@ def publish_captions(outcome: CaptionOutcome, job: CaptionJob) -> None:
             or doubled the outcome of a shard.
     """
     check_shards(job, [shard.file for shard in outcome.shards])
-    if not outcome.rows:
-        fail_without_pictures(job, outcome.dead_letters, job.images)
     remedy = "mend them and add --overwrite"
     stage_dead_letters(job, outcome.dead_letters, outcome.rows, job.max_bad, remedy)
     write_staged(job, MANIFEST, make_manifest(job, outcome).to_json())

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import ClassVar
 
 from serving.client import calls
 from serving.client.calls import BatchSpec, Call, Picture, Result
@@ -15,7 +16,28 @@ BATCHES = BatchSpec()
 RETRIES = RetrySpec()
 
 
-class CaptionClient:
+class _Client:
+    """What both clients are made of; `_transport_class` names theirs in `rest` and `rpc`."""
+
+    _transport_class: ClassVar[str]
+
+    def __init__(
+        self,
+        url: str,
+        model: str = "tfcap",
+        *,
+        timeout: float = 30.0,
+        version: int | None = None,
+        label: str | None = None,
+        batches: BatchSpec = BATCHES,
+        retries: RetrySpec = RETRIES,
+    ):
+        target = Target(url, model, version, label)
+        self._batches, self._retries = batches, retries
+        self._transport = getattr(_library(target), self._transport_class)(target, timeout)
+
+
+class CaptionClient(_Client):
     """Captions pictures with a served model.
 
     Pictures are bytes of an encoded file or paths. Results come in the order of the pictures, one
@@ -39,20 +61,7 @@ class CaptionClient:
         ValueError: the URL is of another form, or version and label are both given.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str = "tfcap",
-        *,
-        timeout: float = 30.0,
-        version: int | None = None,
-        label: str | None = None,
-        batches: BatchSpec = BATCHES,
-        retries: RetrySpec = RETRIES,
-    ):
-        target = Target(url, model, version, label)
-        self._batches, self._retries = batches, retries
-        self._transport = _library(target).Transport(target, timeout)
+    _transport_class = "Transport"
 
     def caption(self, pictures: Iterable[Picture]) -> tuple[Caption, ...]:
         """Return a caption of each picture."""
@@ -112,27 +121,14 @@ class CaptionClient:
         return method(*arguments)
 
 
-class AsyncCaptionClient:
+class AsyncCaptionClient(_Client):
     """`CaptionClient` for asyncio: the same arguments, methods, results and errors, awaited.
 
     Requests of one call are sent one after the other; calls may run side by side. A client is made
     within the event loop that uses it.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str = "tfcap",
-        *,
-        timeout: float = 30.0,
-        version: int | None = None,
-        label: str | None = None,
-        batches: BatchSpec = BATCHES,
-        retries: RetrySpec = RETRIES,
-    ):
-        target = Target(url, model, version, label)
-        self._batches, self._retries = batches, retries
-        self._transport = _library(target).AsyncTransport(target, timeout)
+    _transport_class = "AsyncTransport"
 
     async def caption(self, pictures: Iterable[Picture]) -> tuple[Caption, ...]:
         return await self._run(calls.CAPTION, pictures)

@@ -56,6 +56,13 @@ def send(server, text: bytes) -> socket.socket:
     return connection
 
 
+def predict_request(picture: bytes) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = NAME
+    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([picture]))
+    return request
+
+
 def head(length: int, extra: str = "") -> bytes:
     return f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{extra}\r\n".encode()
 
@@ -89,11 +96,8 @@ def test_a_full_queue_is_429_and_resource_exhausted(tiny_model, gate):
             assert refused.headers["retry-after"] == "1"
             with grpc.insecure_channel(small.grpc) as channel:
                 stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-                request = predict_pb2.PredictRequest()
-                request.model_spec.name = NAME
-                request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([b"x"]))
                 with pytest.raises(grpc.RpcError) as raised:
-                    stub.Predict(request)
+                    stub.Predict(predict_request(b"x"))
                 assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             gate.may_go.set()
             return await asyncio.gather(*held)
@@ -178,15 +182,11 @@ def test_a_deadline_of_the_client_counts(small, gate):
     gate.may_go.clear()
     with grpc.insecure_channel(small.grpc) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = NAME
-        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([b"x"]))
         with pytest.raises(grpc.RpcError) as raised:
-            stub.Predict(request, timeout=0.1)
+            stub.Predict(predict_request(b"x"), timeout=0.1)
         assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([b"x" * 20_000]))
         with pytest.raises(grpc.RpcError) as raised:
-            stub.Predict(request)
+            stub.Predict(predict_request(b"x" * 20_000))
         assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     gate.may_go.set()
     fine(small)

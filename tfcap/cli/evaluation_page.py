@@ -133,7 +133,10 @@ def _of_export(arguments: argparse.Namespace, captions: Mapping[str, str]) -> Su
     card = export.card
 
     def look(pictures: Mapping[str, bytes]) -> "Attention":
-        found = explained(export.signatures["explain"], list(pictures.values()))
+        explain = export.signatures.get("explain")
+        if explain is None:
+            return Attention({}, "the export has no signature `explain`: export the run again")
+        found = explained(explain, list(pictures.values()))
         if found is None:
             return Attention({}, f"the decoder {card['model']['decoder']['kind']} has no attention")
         return Attention(dict(zip(pictures, found, strict=True)))

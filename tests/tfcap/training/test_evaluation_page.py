@@ -14,11 +14,20 @@ from records.manifest import load_manifest
 from tfcap import runs
 from tfcap.config import RunConfig
 from tfcap.decoders.lstm_attention import LSTMAttentionDecoder
+from tfcap.export import load_export
 
 pytest.importorskip("jinja2", reason="the report needs the extra `report`")
 pytest.importorskip("matplotlib", reason="the report needs the extra `report`")
 
 from tfcap.reports.evaluation_page import figure_text
+
+
+def report_of_export(dataset, base, directory):
+    source, path = dataset.parent, directory / "report.html"
+    files = ["--images", str(source / "Images"), "--captions", str(source / "captions.txt")]
+    files += ["--ids", str(source / "Flickr_8k.devImages.txt")]
+    assert main(["evaluate", "--model", str(base), *files, "--html", str(path)]) == 0
+    return path.read_text("utf-8")
 
 
 def shown_text(page):
@@ -46,18 +55,27 @@ def test_the_report_of_a_run_is_whole(dataset, run, tmp_path, capsys):
 
 
 def test_the_report_of_an_export_explains_itself(dataset, run, tmp_path):
-    base, path = tmp_path / "base", tmp_path / "report.html"
+    base = tmp_path / "base"
     assert main(["export", "--run", str(run), "--output", str(base), "--portable"]) == 0
-    source = dataset.parent
-    files = ["--images", str(source / "Images"), "--captions", str(source / "captions.txt")]
-    files += ["--ids", str(source / "Flickr_8k.devImages.txt")]
-    assert main(["evaluate", "--model", str(base), *files, "--html", str(path)]) == 0
-    page = path.read_text("utf-8")
+    page = report_of_export(dataset, base, tmp_path)
     check_accessible(page)
     text = shown_text(page)
     assert "Looked at:" in page
     assert "How rare words fare is not known" in text
     assert page.count("<h4>") == 6 and "not to be shown" not in page
+
+
+def test_an_export_of_before_explain_gets_a_report_without_looks(
+    dataset, run, tmp_path, monkeypatch
+):
+    base = tmp_path / "base"
+    assert main(["export", "--run", str(run), "--output", str(base), "--portable"]) == 0
+    loaded = load_export(base)
+    signatures = {name: each for name, each in loaded.signatures.items() if name != "explain"}
+    older = dataclasses.replace(loaded, signatures=signatures)
+    monkeypatch.setattr("tfcap.export.load_export", lambda path: older)
+    text = shown_text(report_of_export(dataset, base, tmp_path))
+    assert "no signature `explain`: export the run again" in text and "Looked at:" not in text
 
 
 def test_a_decoder_that_looks_nowhere_is_named(dataset, run, tmp_path, monkeypatch):
