@@ -21,7 +21,7 @@ from records.manifest import VOCABULARY, Manifest
 from records.specs import Spec
 from records.vocabulary import SPECIALS, Vocabulary
 from tfcap.augment import AugmentSpec
-from tfcap.data import Order, caption_batches, damage_named
+from tfcap.data import Order, Passes, caption_batches, damage_named
 from tfcap.encoders import build_encoder
 from tfcap.text import CaptionIds
 from tfcap.training.schedule import warm_cosine
@@ -77,13 +77,15 @@ def pretrain(name: str, dataset: Path, manifest: Manifest, spec: PretrainingSpec
     ids, shards = CaptionIds(vocabulary), manifest.shard_paths(dataset, "train")
     longest = manifest.statistics.caption_words_max
 
+    passes = Passes(Order(spec.seed, epoch=0))
+    batches = caption_batches(
+        shards, manifest.picture, ids, longest, spec.batch_size, passes, AugmentSpec()
+    ).prefetch(tf.data.AUTOTUNE)
+
     def epoch_batches(epoch: int) -> Iterator[dict]:
-        order = Order(spec.seed, epoch)
-        batches = caption_batches(
-            shards, manifest.picture, ids, longest, spec.batch_size, order, AugmentSpec()
-        )
+        passes.begin(Order(spec.seed, epoch))
         with damage_named(dataset):
-            yield from batches.prefetch(tf.data.AUTOTUNE)
+            yield from batches
 
     keras.utils.set_random_seed(spec.seed)
     encoder = build_encoder(name, manifest.picture.size, "none")
@@ -101,8 +103,8 @@ def pretrain(name: str, dataset: Path, manifest: Manifest, spec: PretrainingSpec
                 bar.set_postfix(loss=f"{float(losses.result()):.3f}", refresh=False)
                 bar.update(len(batch["key"]))
     calibration = math.ceil(CALIBRATION_PICTURES / spec.batch_size)
-    batches = itertools.islice(epoch_batches(spec.epochs), calibration)
-    set_batch_statistics(encoder, (batch["image"] for batch in batches))
+    some = itertools.islice(epoch_batches(spec.epochs), calibration)
+    set_batch_statistics(encoder, (batch["image"] for batch in some))
     encoder.trainable = False
     return encoder
 

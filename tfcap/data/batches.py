@@ -19,6 +19,7 @@ from tfcap.augment import augment as augment_picture
 from tfcap.data.damage import Corrupt
 from tfcap.data.options import pipeline_options
 from tfcap.data.order import Order
+from tfcap.data.passes import Passes
 from tfcap.data.reading import read_records
 from tfcap.pictures import decode_picture
 from tfcap.text import CaptionIds, teacher_forcing
@@ -37,7 +38,7 @@ def caption_batches(
     ids: CaptionIds,
     max_words: int,
     batch_size: int,
-    order: Order | None = None,
+    order: Order | Passes | None = None,
     augment: AugmentSpec | None = None,
     corrupt: Corrupt | None = None,
     in_graph: bool = False,
@@ -51,7 +52,7 @@ def caption_batches(
         max_words: longer captions are cut.
         batch_size: pictures in a batch of all hosts together, of which this one reads its share;
             the last batch may have fewer.
-        order: of an epoch of training; stored order without it.
+        order: of an epoch of training, or of each pass; stored order without it.
         augment: how pictures vary, as the epoch and the position in it draw.
         corrupt: counts damaged records, which their batches then lack; without it, damage is an
             error.
@@ -67,10 +68,14 @@ def caption_batches(
     """
     if augment and order is None:
         raise ValueError(f"{augment} needs the order of an epoch")
-    records = read_records(shards, order, batch_size, corrupt, in_graph)
     share, epoch_seed = batch_size, 0
     if order:
-        share, epoch_seed = batch_size // order.hosts, order.epoch_seed()
+        order = Passes.of(order)
+        share = batch_size // order.order.hosts
+        epoch_seed = order.order.epoch_seed()
+        if not in_graph:  # variables do not travel
+            [epoch_seed] = order.variables(lambda order: [order.epoch_seed()])
+    records = read_records(shards, order, batch_size, corrupt, in_graph)
     batches = decoded_batches(records, picture, share, augment, epoch_seed, gaps=bool(corrupt))
 
     def add_captions(image, serialized):
@@ -84,7 +89,7 @@ def decoded_batches(
     picture: PictureSpec,
     batch_size: int,
     augment: AugmentSpec | None = None,
-    epoch_seed: int = 0,
+    epoch_seed: int | tf.Variable = 0,
     gaps: bool = False,
 ) -> tf.data.Dataset:
     """Decode and augment the pictures of records, on all cores.
@@ -109,7 +114,7 @@ def decoded_batches(
         record = tf.io.parse_single_example(serialized, features)
         image = decode_picture(record["image/encoded"], picture)
         if augment:
-            seed = tf.stack([tf.constant(epoch_seed, tf.int64), position])
+            seed = tf.stack([tf.cast(epoch_seed, tf.int64), position])
             image = augment_picture(image, record["caption/text"], seed, augment)
         return image, serialized
 

@@ -117,6 +117,17 @@ class Order:
         return np.take_along_axis(batches, np.sort(mine, axis=1), axis=1).ravel()
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredOrder(Order):
+    """Records as they are stored, shard by shard."""
+
+    seed: int = 0
+    epoch: int = 0
+
+    def permutation(self, counts):
+        return np.arange(np.sum(counts))
+
+
 def _blocks(counts: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut each shard into blocks; returns (number of the first record, records) of each."""
     blocks = -(-counts // size)

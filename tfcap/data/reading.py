@@ -11,7 +11,8 @@ import tensorflow as tf
 from records.index import load_index, read_range, unframe
 from records.tfrecord import CorruptRecord
 from tfcap.data.damage import STRICT, Corrupt, assert_whole, report_damage
-from tfcap.data.order import Order
+from tfcap.data.order import Order, StoredOrder
+from tfcap.data.passes import Passes
 
 # What one call of Python reads: with more, memory is no longer reused; with less, calls add up.
 BLOCK_BYTES, BLOCK_RECORDS = 2 << 20, 1024
@@ -21,7 +22,7 @@ _POSITION, _SHARD, _START, _END = 0, 1, 3, 4  # columns of `_places`
 
 def read_records(
     shards: Sequence[Path],
-    order: Order | None = None,
+    order: Order | Passes | None = None,
     batch_size: int | None = None,
     corrupt: Corrupt | None = None,
     in_graph: bool = False,
@@ -35,7 +36,7 @@ def read_records(
 
     Args:
         shards: the files; their records are numbered through.
-        order: of an epoch.
+        order: of an epoch, or of each pass over the dataset.
         batch_size: of all hosts together; only several hosts need it.
         corrupt: counts damaged records. Each leaves an empty string at its position, so that
             batches hold the same positions as without damage. None: damage is an error, which
@@ -52,34 +53,41 @@ def read_records(
         raise ValueError("damaged records cannot be counted in the graph")
     if order is None and corrupt is None:
         return tf.data.TFRecordDataset([str(path) for path in shards]).enumerate()
-    rows = _places(shards, order, batch_size, cut=corrupt is not None)
+    passes = Passes.of(order or StoredOrder())
+    cut = corrupt is not None
+    indexes = [np.asarray(load_index(path, cut), np.int64) for path in shards]
     with tf.device("CPU"):
         names = tf.constant([str(path) for path in shards])
     if in_graph:
-        return _read_one_by_one(names, rows)
+        return _read_one_by_one(names, _places(indexes, passes.order, batch_size))
+
+    def blocks(order):
+        rows = _places(indexes, order, batch_size)
+        return rows, _windows(rows, order.window) if order.window else _blocks(rows)
+
     handle = corrupt.handle if corrupt else STRICT
-    if order and order.window:
-        bounds = _windows(rows, order.window)
-        return _read_blocks(names, rows, bounds, order.block, handle, WINDOWS_AHEAD)
-    return _read_blocks(names, rows, _blocks(rows), 1, handle, tf.data.AUTOTUNE)
+    apart, ahead = 1, tf.data.AUTOTUNE
+    if passes.order.window:
+        apart, ahead = passes.order.block, WINDOWS_AHEAD
+    return _read_blocks(names, *passes.variables(blocks), apart, handle, ahead)
 
 
-def _places(
-    shards: Sequence[Path], order: Order | None, batch_size: int | None, cut: bool
-) -> np.ndarray:
+def _places(indexes: Sequence[np.ndarray], order: Order, batch_size: int | None) -> np.ndarray:
     """Find the records that are to be read.
+
+    Args:
+        indexes: the offsets of each shard's records and, last, its size.
+        order: of an epoch.
+        batch_size: of all hosts together.
 
     Returns:
         int64 [records, 5]: the position, shard, number in it, first byte and end of each.
     """
-    indexes = [np.asarray(load_index(path, cut), np.int64) for path in shards]
     counts = [len(index) - 1 for index in indexes]
     ends = np.cumsum(counts)
-    numbers = positions = np.arange(ends[-1])
-    if order:
-        permutation = order.permutation(counts)
-        positions = order.positions(permutation, batch_size)
-        numbers = permutation[positions]
+    permutation = order.permutation(counts)
+    positions = order.positions(permutation, batch_size)
+    numbers = permutation[positions]
     shard = np.searchsorted(ends, numbers, side="right")
     index = numbers - np.append(0, ends[:-1])[shard]
     # The indexes before this one each have an offset more than records: the shard's size.
@@ -104,11 +112,9 @@ def _blocks(rows: np.ndarray) -> np.ndarray:
 
 
 def _read_blocks(
-    names: tf.Tensor, rows: np.ndarray, bounds: np.ndarray, apart: int, handle: int, parallel: int
+    names: tf.Tensor, rows: tf.Variable, bounds: tf.Variable, apart: int, handle: int, ahead: int
 ) -> tf.data.Dataset:
     """Read the places between each two of the bounds in one call of `_read_payloads`."""
-    with tf.device("CPU"):
-        rows = tf.constant(rows, tf.int64)
 
     def read(start, end):
         block = rows[start:end]
@@ -116,8 +122,11 @@ def _read_blocks(
         payloads = tf.numpy_function(_read_payloads, arguments, tf.string, stateful=False)
         return block[:, _POSITION], tf.ensure_shape(payloads, [None])
 
-    blocks = tf.data.Dataset.from_tensor_slices((bounds[:-1], bounds[1:]))
-    return blocks.map(read, num_parallel_calls=parallel).unbatch()
+    # The slices of a tensor stand fast when they are made: so they are made anew in each pass.
+    blocks = tf.data.Dataset.from_tensors(0).flat_map(
+        lambda _: tf.data.Dataset.from_tensor_slices((bounds[:-1], bounds[1:]))
+    )
+    return blocks.map(read, num_parallel_calls=ahead).unbatch()
 
 
 def _read_one_by_one(names: tf.Tensor, rows: np.ndarray) -> tf.data.Dataset:

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from records.manifest import Manifest
 from records.tfrecord import CorruptRecord
-from tfcap.data import Order, read_records
+from tfcap.data import Order, Passes, read_records
 from tfcap.data.batches import parse_captions
 from tfcap.data.options import pipeline_options
 from tfcap.features.manifest import FeatureManifest, damaged, load_features
@@ -53,7 +53,11 @@ class FeatureCache:
         return [self.directory / shard.file for shard in self.manifest.shards]
 
     def batches(
-        self, ids: CaptionIds, max_words: int, batch_size: int, order: Order | None = None
+        self,
+        ids: CaptionIds,
+        max_words: int,
+        batch_size: int,
+        order: Order | Passes | None = None,
     ) -> tf.data.Dataset:
         """Return what `tfcap.data.encoded` makes of the split's `caption_batches`.
 
@@ -62,13 +66,18 @@ class FeatureCache:
             max_words: longer captions are cut.
             batch_size: pictures in a batch of all hosts together, of which this one reads its
                 share; the last batch may have fewer.
-            order: of an epoch of training; stored order, and the first view, without it.
+            order: of an epoch of training, or of each pass; stored order, and the first view,
+                without it.
 
         Returns:
             Batches of a dict: `features` float32 [B, h, w, C], `key` string [B], and `inputs` and
             `targets`, int32 [B, K, T].
         """
-        shown = ViewOrder.of(order, self.manifest.spec)
+        spec = self.manifest.spec
+        if order is None:
+            shown = Passes(ViewOrder.of(None, spec))
+        else:
+            shown = Passes.of(order).seen_as(lambda order: ViewOrder.of(order, spec))
 
         def parse(_, serialized):
             record = tf.io.parse_example(serialized, _VALUES)
@@ -77,7 +86,8 @@ class FeatureCache:
             return {"features": features, **parse_captions(serialized, ids, max_words)}
 
         records = read_records(self.shards, shown, batch_size)
-        batches = records.batch(batch_size // shown.hosts).map(parse, num_parallel_calls=1)
+        batches = records.batch(batch_size // shown.order.hosts)
+        batches = batches.map(parse, num_parallel_calls=1)
         return batches.prefetch(2).with_options(pipeline_options())
 
     @contextlib.contextmanager

@@ -245,7 +245,7 @@ class Training:
         save_weights(self.captioner.decoder, directory / runs.DECODER)
 
     def _validate(self, phase: Phase, epoch: int) -> dict:
-        decoded = phase.decoder.decode(phase.source.validation(), len(self.references))
+        decoded = phase.decoder.decode(phase.source.validation, len(self.references))
         scores = self.scorer.score(decoded.captions)
         runs.add_samples(self.run, epoch, self.references, decoded.captions)
         figures = {"val_loss": decoded.loss, "val_accuracy": decoded.accuracy}

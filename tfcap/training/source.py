@@ -11,10 +11,9 @@ import tensorflow as tf
 
 from records.errors import UserError
 from records.manifest import Manifest
-from tfcap.augment import AugmentSpec
 from tfcap.captioner import Captioner
 from tfcap.config import RunConfig
-from tfcap.data import Corrupt, Order, caption_batches, damage_named, encoded
+from tfcap.data import Corrupt, Order, Passes, caption_batches, damage_named, encoded
 from tfcap.data.service import distributed
 from tfcap.features import (
     CacheCost,
@@ -73,19 +72,25 @@ class Source:
         return self.encode if self.placement.where == "device" else tf.identity
 
     def train(self, epoch: int, step: int = 0) -> tf.data.Dataset:
-        """Return the batches of an epoch (counted from 0) from a step of it on."""
-        spec = self.config.training
-        hosts = dataclasses.asdict(self.hosts)
-        order = Order(spec.seed, epoch, step * spec.batch_size, window=spec.window, **hosts)
-        return self._batches("train", order, spec.augment)
+        """Return the batches of an epoch (counted from 0) from a step of it on.
 
+        It is the same dataset each time: what was returned before goes on with this epoch.
+        """
+        if self.config.execution.data_service:
+            # What travels to the service stands fast.
+            return self._batches("train", self._order(epoch, step))
+        passes, batches = self._passes
+        passes.begin(self._order(epoch, step))
+        return batches
+
+    @functools.cached_property
     def validation(self) -> tf.data.Dataset:
-        """Return the batches of the validation split."""
-        return self._batches("val", None, None)
+        """The batches of the validation split."""
+        return self._batches("val", None)
 
     def pixels(self) -> tf.data.Dataset:
         """Return the batches of the validation split with pixels, wherever they are encoded."""
-        return self._pixels("val", None, None)
+        return self._pixels("val", None)
 
     @contextlib.contextmanager
     def damage_named(self) -> Iterator[None]:
@@ -100,18 +105,27 @@ class Source:
                 stack.enter_context(cache.damage_named())
             yield
 
-    def _batches(self, split: str, order: Order | None, augment: AugmentSpec | None):
+    @functools.cached_property
+    def _passes(self) -> tuple[Passes, tf.data.Dataset]:
+        passes = Passes(self._order(0, 0))
+        return passes, self._batches("train", passes)
+
+    def _order(self, epoch: int, step: int) -> Order:
+        spec, hosts = self.config.training, dataclasses.asdict(self.hosts)
+        return Order(spec.seed, epoch, step * spec.batch_size, window=spec.window, **hosts)
+
+    def _batches(self, split: str, order: Order | Passes | None) -> tf.data.Dataset:
         captioner, size = self.captioner, self.config.training.batch_size
         if self.caches:
             cache = self.caches[split]
             return cache.batches(captioner.ids, captioner.max_words, size, order)
-        batches = self._pixels(split, order, augment)
+        batches = self._pixels(split, order)
         if self.placement.where == "device":
             return batches.prefetch(2)
         return encoded(batches, self.encode)
 
-    def _pixels(self, split: str, order: Order | None, augment: AugmentSpec | None):
-        captioner = self.captioner
+    def _pixels(self, split: str, order: Order | Passes | None) -> tf.data.Dataset:
+        captioner, training = self.captioner, self.config.training
         # Validation misses no picture, and is too small a part to be worth sending.
         service = self.config.execution.data_service if order else ""
         batches = caption_batches(
@@ -119,9 +133,9 @@ class Source:
             captioner.picture,
             captioner.ids,
             captioner.max_words,
-            self.config.training.batch_size,
+            training.batch_size,
             order,
-            augment,
+            training.augment if order else None,
             self.corrupt if order else None,
             in_graph=bool(service),
         )

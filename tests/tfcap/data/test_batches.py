@@ -13,7 +13,7 @@ from records.example import PictureRecord, encode_example
 from records.pictures import PictureSpec
 from records.vocabulary import END_ID, PAD_ID, START_ID, UNK_ID, build_vocabulary
 from tfcap.augment import AugmentSpec, augment
-from tfcap.data import Corrupt, Order, batches, caption_batches, encoded
+from tfcap.data import Corrupt, Order, Passes, batches, caption_batches, encoded
 from tfcap.pictures import decode_picture
 from tfcap.text import CaptionIds
 
@@ -125,6 +125,14 @@ def test_every_epoch_varies_its_pictures_anew(shards):
         for batch in make(shards, 25, Order(1, epoch), VARIED)
     }
     assert len(seen) == 3
+
+
+def test_one_dataset_varies_its_pictures_in_every_pass(shards, pictures):
+    passes = Passes(Order(1, 0))
+    batches = make(shards, 4, passes, VARIED)
+    for order in (Order(1, 1), Order(1, 2, skip=8), Order(1, 1)):
+        passes.begin(order)
+        assert_equal_batches(batches, expected_batches(pictures, 4, order, VARIED))
 
 
 def test_hosts_share_the_pictures_of_a_batch(shards):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from records.errors import UserError
 from records.shards import ShardName
-from tfcap.data import Corrupt, Order, damage_named, read_records, reading
+from tfcap.data import Corrupt, Order, Passes, damage_named, read_records, reading
 
 SHUFFLE, STREAM = Order(3, 5), Order(3, 5, window=48)  # blocks of three
 EVERY_ORDER = pytest.mark.parametrize("order", [SHUFFLE, STREAM], ids=["shuffle", "stream"])
@@ -280,6 +280,29 @@ def test_epochs_leave_nothing_behind(shards):
 
     counts = [epoch(number) for number in range(4)]
     assert counts[1] == counts[3]
+
+
+@EVERY_ORDER
+def test_one_dataset_goes_through_the_orders_of_all_passes(shards, payloads, order):
+    passes = Passes(dataclasses.replace(order, epoch=9))
+    dataset = read_records(shards, passes)
+    gc.collect()  # nobody but the dataset may need its variables
+    left = iter(dataset)
+    next(left)  # and is left in the middle
+    for epoch, skip in ((0, 0), (1, 0), (1, 50), (2, 120), (0, 0)):
+        moved = dataclasses.replace(order, epoch=epoch, skip=skip)
+        passes.begin(moved)
+        found = [(int(at), payload.numpy()) for at, payload in dataset]
+        assert found == expected(moved, payloads)[skip:]
+
+
+def test_a_dataset_outlives_what_gave_it_its_order(shards, payloads):
+    passes = Passes(SHUFFLE)
+    dataset, gone = read_records(shards, passes), weakref.ref(passes)
+    del passes
+    gc.collect()
+    assert gone() is None
+    assert len(list(dataset)) == len(payloads)
 
 
 def test_damage_cannot_be_counted_in_the_graph(shards):

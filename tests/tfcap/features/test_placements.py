@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfcap.augment import AugmentSpec
-from tfcap.data import Order, caption_batches, encoded
+from tfcap.data import Order, Passes, caption_batches, encoded
 from tfcap.encoders import inference_encoder
 from tfcap.features import EncoderIdentity, cached_features, identify_encoder
 
@@ -117,6 +117,15 @@ def test_of_drawn_views_all_are_shown_in_time(captioner, cache):
     assert len(shown) == 40
     assert max(map(len, shown.values())) == 3
     assert sum(len(views) == 3 for views in shown.values()) > 20
+
+
+def test_one_dataset_shows_the_views_of_every_pass(captioner, cache):
+    stored, passes = cache(AugmentSpec(crop=0.5), views=3), Passes(Order(3, 0))
+    batches = stored.batches(captioner.ids, MAX_WORDS, BATCH, passes)
+    for order in (Order(3, 1), Order(3, 2, skip=BATCH)):
+        passes.begin(order)
+        expected = stored.batches(captioner.ids, MAX_WORDS, BATCH, order)
+        assert_equal_batches(batches, expected)
 
 
 def test_a_resumed_epoch_shows_the_same_views(captioner, cache):

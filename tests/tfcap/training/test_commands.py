@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+import tensorflow as tf
 from tiny import main, predict, train
 
 from beam_jobs.build_records import main as build_records
@@ -28,6 +29,22 @@ def test_a_run_directory_is_whole(run):
     assert len(runs.read_times(run)) == 2 and min(runs.read_times(run)) > 0
     samples = json.loads((run / runs.SAMPLES).read_text())
     assert all(set(sample["epochs"]) == {"1", "2"} for sample in samples.values())
+
+
+@pytest.mark.parametrize("place", ["pipeline", "cache"])
+def test_all_epochs_go_through_the_same_datasets(dataset, tmp_path, monkeypatch, place):
+    """TensorFlow keeps something of every dataset for ever: what is made in an epoch adds up."""
+    made, map_dataset = [], tf.data.Dataset.map
+    monkeypatch.setattr(
+        tf.data.Dataset, "map", lambda *args, **rest: made.append(1) or map_dataset(*args, **rest)
+    )
+    counts = []
+    for epochs in ("1", "1", "3"):  # the first one may write stored features
+        made.clear()
+        flags = ("--epochs", epochs, "--encoder-on", place)
+        assert train(dataset, tmp_path / f"run{len(counts)}", *flags) == 0
+        counts.append(len(made))
+    assert counts[1] == counts[2] > 0
 
 
 def test_every_epoch_is_kept_if_asked_for(dataset, tmp_path):
