@@ -18,6 +18,7 @@ from tfcap.decoders import build_decoder
 from tfcap.decoders.base import Decoder
 from tfcap.decoders.cross_entropy import cross_entropy
 from tfcap.decoders.ensemble import EnsembleDecoder
+from tfcap.decoders.packing import filled_up
 from tfcap.encoders import build_encoder, load_weights
 from tfcap.features.spec import identify_encoder
 from tfcap.text import CaptionIds
@@ -182,8 +183,10 @@ def force_captions(
     # Half of a padded batch is padding: leave it out before the product with the vocabulary.
     counts = targets != PAD_ID
     words = tf.boolean_mask(targets, counts)
-    logits = decoder.logits(tf.boolean_mask(outputs, counts))  # [W, V]
-    return Forced(*cross_entropy(logits, words, label_smoothing), counts)
+    logits = decoder.logits(filled_up(tf.boolean_mask(outputs, counts)))  # [W and more, V]
+    losses, right = cross_entropy(logits, filled_up(words), label_smoothing)
+    size = tf.size(words)
+    return Forced(losses[:size], right[:size], counts)
 
 
 def caption_log_probs(

@@ -1,8 +1,9 @@
 """Does the memory of `tfcap train` grow, from epoch to epoch or with the number of records?
 
 Peak resident memory (VmHWM) at the end of each epoch, for two sizes of the same data: its first
-pictures once, and each of them under several names; the larger trains fewer epochs. The encoder has
-random weights: what it says does not matter here. For Linux: it reads /proc.
+pictures once, and each of them under several names; the larger trains fewer epochs. Both know the
+same words, all of them, and validate as many pictures. The encoder has random weights: what it says
+does not matter here. For Linux: it reads /proc.
 
 Example:
   python tests/bench/training_memory.py --data flickr8k --json training_memory.json
@@ -26,7 +27,7 @@ RECIPE = "--encoder-weights none --encoder-on pipeline --units 128 --embedding 6
 def build(corpus: Corpus, validation: float, output: Path) -> None:
     """Build the records of a corpus, a share of them for validation."""
     splits = f"val={validation:.6f},train={1 - validation:.6f}"
-    command = corpus.build_command(output, 2)
+    command = [*corpus.build_command(output, 2), "--min-count", "1"]
     command[command.index("--splits") + 1] = splits
     run_quietly(command, cwd=ROOT)
 

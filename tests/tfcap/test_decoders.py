@@ -8,7 +8,7 @@ from small_decoders import SPECS, make_decoder
 
 from records.vocabulary import PAD_ID
 from tfcap.captioner import force_captions
-from tfcap.decoders import DECODERS, decoder_spec_from_dict
+from tfcap.decoders import DECODERS, decoder_spec_from_dict, packing
 from tfcap.decoders.cross_entropy import cross_entropy
 from tfcap.decoders.packing import Packing
 from tfcap.decoders.recurrence import packed_lstm, padded_lstm
@@ -21,6 +21,12 @@ WORDS = tf.constant(np.random.default_rng(0).integers(3, SIZE, (3, 2, 5)), tf.in
 
 def test_every_decoder_is_tested():
     assert {spec.kind for spec in SPECS.values()} == set(DECODERS)
+
+
+@pytest.fixture(autouse=True)
+def little_padding(monkeypatch):
+    """So few captions would keep all of it."""
+    monkeypatch.setattr(packing, "ROUND", 4)
 
 
 def make(name):
@@ -252,26 +258,41 @@ def test_mixed_precision_is_close_to_float32(name):
     assert np.sqrt(error) < 0.1 * norm
 
 
+@pytest.mark.parametrize("multiple", [1, 4, 64])
+def test_packing_rounds_up_by_padding(monkeypatch, multiple):
+    monkeypatch.setattr(packing, "ROUND", multiple)
+    words = tf.reshape(with_padding(WORDS), [6, 5])
+    packed = Packing.of(words)
+    real = int(tf.math.count_nonzero(words))
+    assert len(packed.places) == min(30, -(-real // multiple) * multiple)
+    assert len(set(packed.places.numpy())) == len(packed.places) == sum(packed.counts.numpy())
+    assert list(packed.counts) == sorted(packed.counts, reverse=True)
+    numbers = tf.reshape(tf.range(1.0, 31.0), [30, 1])
+    back = tf.reshape(packed.unpack(packed.pack(numbers)), [6, 5])
+    here = words != 0
+    np.testing.assert_array_equal(back[here], tf.reshape(numbers, [6, 5])[here])
+
+
 def test_the_packed_recurrence_is_that_of_keras():
     layer = keras.layers.LSTM(6, return_sequences=True)
     layer.build((None, None, 4))
     layer.cell.bias.assign(np.linspace(-1, 1, 24))
     words = with_padding(WORDS)
-    packing = Packing.of(tf.reshape(words, [6, 5]))
+    packed = Packing.of(tf.reshape(words, [6, 5]))
     normal = tf.random.stateless_normal
-    vectors = normal([len(packing.places), 4], [3, 4])
+    vectors = normal([len(packed.places), 4], [3, 4])
     h, c = normal([6, 6], [5, 6]), normal([6, 6], [7, 8])
     results = []
     for run in (packed_lstm, padded_lstm):
         with tf.GradientTape() as tape:
             tape.watch([vectors, h, c])
-            hidden = tf.function(run)(layer, vectors, packing, h, c)
-            total = tf.reduce_sum(hidden * normal([len(packing.places), 6], [9, 9]))
+            hidden = tf.function(run)(layer, vectors, packed, h, c)
+            total = tf.reduce_sum(hidden * normal([len(packed.places), 6], [9, 9]))
         weights = [weights.value for weights in layer.trainable_variables]
         results.append([hidden, *tape.gradient(total, [vectors, h, c, *weights])])
-    for packed, padded in zip(*results, strict=True):
-        packed, padded = tf.convert_to_tensor(packed), tf.convert_to_tensor(padded)
-        np.testing.assert_allclose(packed, padded, atol=1e-5)
+    for found, expected in zip(*results, strict=True):
+        found, expected = tf.convert_to_tensor(found), tf.convert_to_tensor(expected)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

@@ -11,6 +11,7 @@ from tfcap.captioner import Captioner, force_captions
 from tfcap.config import TrainingSpec
 from tfcap.decoders.base import Decoder
 from tfcap.decoders.cross_entropy import cross_entropy
+from tfcap.decoders.packing import filled_up
 from tfcap.search.sampling import sample
 from tfcap.training.reward import CiderReward
 
@@ -99,13 +100,15 @@ class Distillation(Objective):
 
         def logits_of(decoder, training):
             outputs = decoder(features, inputs, training=training)
-            return decoder.logits(tf.boolean_mask(outputs, counts))
+            return decoder.logits(filled_up(tf.boolean_mask(outputs, counts)))
 
         taught = tf.stop_gradient(tf.nn.softmax(logits_of(self._teacher, training=False)))
         logits = logits_of(captioner.decoder, training=True)
-        value = tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(taught, logits))
         words = tf.boolean_mask(targets, counts)
-        right = tf.argmax(logits, axis=1, output_type=tf.int32) == words
+        size = tf.size(words)
+        losses = tf.nn.softmax_cross_entropy_with_logits(taught, logits)
+        value = tf.reduce_sum(losses[:size])
+        right = tf.argmax(logits, axis=1, output_type=tf.int32)[:size] == words
         count = tf.cast(tf.size(words), tf.float32)
         return Loss(value, value, tf.reduce_sum(tf.cast(right, tf.float32)), count)
 
@@ -157,13 +160,12 @@ class SelfCritical(Objective):
         # Without dropout: a caption that is likely to the whole decoder may be next to impossible
         # to what dropout leaves of it. And without the words that no search says: they would take
         # what is taken from captions that earn little.
-        logits = captioner.decoder.logits(
-            tf.boolean_mask(captioner.decoder(features, inputs), counts)
-        )
+        outputs = tf.boolean_mask(captioner.decoder(features, inputs), counts)
+        words = tf.boolean_mask(targets, counts)
+        logits = captioner.decoder.logits(filled_up(outputs))
         said = tf.range(logits.shape[-1]) >= END_ID
-        losses, _ = cross_entropy(
-            tf.where(said, logits, _NEVER), tf.boolean_mask(targets, counts), 0.0
-        )
+        losses, _ = cross_entropy(tf.where(said, logits, _NEVER), filled_up(words), 0.0)
+        losses = losses[: tf.size(words)]
         there = tf.cast(tf.reduce_any(counts, axis=2), tf.float32)
         samples = self._spec.samples
         mean = tf.reduce_mean(rewards, axis=1, keepdims=True)
