@@ -234,10 +234,12 @@ def run(arguments: argparse.Namespace) -> int:
     config, manifest = load_config(arguments)
 
     from tfcap.training import best_epoch, dry_run, train
+    from tfcap.training.memory import keep_memory_flat
 
     if arguments.dry_run:
         print(dry_run(config, manifest, arguments.run))
         return 0
+    keep_memory_flat()
     try:
         history = train(config, manifest, arguments.run)
     except KeyboardInterrupt:
