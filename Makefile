@@ -34,8 +34,9 @@ test: $(STAMP)
 # The records job against a plain loop, its memory, its peers; our encoder against Keras's and LiteRT;
 # with DATASET=..., every stage from records to captions, reading by index over reading in order, and
 # training against its peers (TORCH=... is a Python with PyTorch); with RUN=..., what captions cost
-# over the bare encoder, by each search and by a loop of `model.predict`; with MODEL=..., an export's
-# base directory, the server over a bare loop. SHARED holds flickr8k/, flickr8k_originals/ and weights/.
+# over the bare encoder, by each search and by a loop of `model.predict`; with MODEL=..., a portable
+# export's base directory, the server over a bare loop and its peers, and where a caption's time goes.
+# SHARED holds flickr8k/, flickr8k_originals/ and weights/.
 bench: $(STAMP)
 	mkdir -p $(BENCH)
 	$(BIN)/python tests/bench/build_rate.py --data $(SHARED)/flickr8k_originals --json $(BENCH)/rate.json
@@ -46,6 +47,8 @@ bench: $(STAMP)
 	$(if $(DATASET),$(BIN)/python tests/bench/random_access.py --dataset $(DATASET) --json $(BENCH)/random_access.json)
 	$(if $(DATASET),$(BIN)/python tests/bench/training_peers.py --dataset $(DATASET) $(if $(TORCH),--torch-python $(TORCH)) --json $(BENCH)/training_peers.json)
 	$(if $(MODEL),$(BIN)/python tests/bench/server_load.py --model $(MODEL) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/server.json)
+	$(if $(MODEL),$(BIN)/python tests/bench/serving_peers.py --model $(MODEL) --images $(SHARED)/flickr8k_originals/Images --venv $(BENCH)/serving --json $(BENCH)/serving_peers.json)
+	$(if $(MODEL),$(BIN)/python tests/bench/op_account.py --model $(MODEL) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/op_account.json)
 	$(if $(RUN),$(if $(DATASET),$(BIN)/python tests/bench/litert_cost.py --run $(RUN) --dataset $(DATASET) --json $(BENCH)/litert.json))
 	$(if $(RUN),$(BIN)/python tests/bench/captioning_cost.py --run $(RUN) --images $(SHARED)/flickr8k_originals/Images --json $(BENCH)/captioning.json)
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -27,6 +28,8 @@ class _Page(StaticFiles):
     """The files with their headers."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
+        if scope["method"] not in ("GET", "HEAD") and self.lookup_path(path)[1] is None:
+            raise HTTPException(404)  # and not that the method is wrong, as for a file
         response = await super().get_response(path, scope)
         response.headers.update(_HEADERS)
         return response

@@ -73,7 +73,7 @@ def load(url: str, requests: list[bytes], clients: int, seconds: float) -> Load:
     """Let clients send requests to a server for some seconds."""
     server, client = cpu_of(url), time.process_time()
     start = time.perf_counter()
-    latencies = asyncio.run(_run_clients(url, requests, clients, start + seconds))
+    latencies = asyncio.run(run_clients(url, requests, clients, start + seconds, _is_good))
     took = time.perf_counter() - start
     return Load(
         len(latencies) / took,
@@ -83,7 +83,21 @@ def load(url: str, requests: list[bytes], clients: int, seconds: float) -> Load:
     )
 
 
-async def _run_clients(url: str, requests: list[bytes], clients: int, end: float) -> list[float]:
+async def run_clients(
+    url: str, requests: list[bytes], clients: int, end: float, is_good: Callable[[bytes], bool]
+) -> list[float]:
+    """Let clients send whole requests, each the next when it has its answer.
+
+    Args:
+        url: of the server, without a path.
+        requests: that all take turns at.
+        clients: connections that stay open.
+        end: no more are sent from then on, of `time.perf_counter`.
+        is_good: tells whether the body of an answer is as it should be.
+
+    Returns:
+        The seconds that each answer took.
+    """
     host, _, port = url.removeprefix("http://").partition(":")
     turn = itertools.cycle(requests)
     latencies = []
@@ -95,13 +109,17 @@ async def _run_clients(url: str, requests: list[bytes], clients: int, end: float
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length:")[2].split()[0])
             body = await reader.readexactly(length)
-            if b" 200 " not in head[:16] or json.loads(body)["predictions"][0]["error"]:
+            if b" 200 " not in head[:16] or not is_good(body):
                 sys.exit(f"the server answers {(head + body).decode()}")
             latencies.append(time.perf_counter() - sent)
         writer.close()
 
     await asyncio.gather(*(one() for _ in range(clients)))
     return latencies
+
+
+def _is_good(body: bytes) -> bool:
+    return not json.loads(body)["predictions"][0]["error"]
 
 
 def cpu_of(url: str) -> float:
@@ -111,10 +129,16 @@ def cpu_of(url: str) -> float:
 
 
 def request_of(picture: bytes) -> bytes:
-    """Return the bytes of a whole request."""
-    body = json.dumps({"instances": [{"b64": base64.b64encode(picture).decode()}]}).encode()
-    head = f"POST /v1/models/{NAME}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
+    """Return the bytes of a whole request to our server."""
+    row = {"b64": base64.b64encode(picture).decode()}
+    return post(f"/v1/models/{NAME}:predict", {"instances": [row]})
+
+
+def post(path: str, content: dict) -> bytes:
+    """Return the bytes of a whole request of JSON."""
+    body = json.dumps(content).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+    return f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def describe(found: dict[str, list[Load]]) -> dict[str, list[float]]:

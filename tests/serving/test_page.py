@@ -97,7 +97,8 @@ def test_headers_and_files(server):
             assert answer.headers["x-content-type-options"] == "nosniff"
         assert client.get("/page.json").json()["model"] == NAME
         assert client.get("/%2e%2e/server/app.py").status_code == 404
-        assert client.get("/nothing").status_code == 404
+        assert client.get("/nothing").status_code == client.post("/nothing").status_code == 404
+        assert client.post("/").status_code == client.post("/main.js").status_code == 405
         unchanged = client.get("/", headers={"if-none-match": found.headers["etag"]})
         assert unchanged.status_code == 304
 
