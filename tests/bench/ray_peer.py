@@ -10,6 +10,7 @@ import ray
 import tensorflow as tf
 from ray import serve
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 
 @serve.deployment(max_ongoing_requests=256)
@@ -26,9 +27,9 @@ class Captioner:
         found = await asyncio.to_thread(self.caption_batch, image_bytes=rows)
         return [[caption.decode()] for caption in found["caption"].numpy()]
 
-    async def __call__(self, request: Request) -> list[str]:
+    async def __call__(self, request: Request) -> JSONResponse:
         (picture,) = (await request.json())["pictures"]
-        return await self.caption(picture)
+        return JSONResponse(await self.caption(picture))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -152,7 +153,7 @@ def measure(peer: Peer, clients: int, seconds: float) -> list[float]:
 
 
 def _has_words(body: bytes) -> bool:
-    return b" a " in body or b"a " in body
+    return bool(re.search(rb"[a-z]+ [a-z]+", body)) and b"cannot be decoded" not in body
 
 
 def free_port() -> int:
