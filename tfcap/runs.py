@@ -10,6 +10,7 @@ times.json             seconds of each epoch's steps
 samples.json           captions of a few validation pictures, epoch by epoch
 epochs/                the weights of each epoch, if they were asked for
 logs/                  for TensorBoard
+average.json           of `tfcap average`: whose mean the weights are; there is no history then
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from records.files import write_whole
 from tfcap.config import RunConfig
 
 CONFIG, VOCABULARY, METRICS, SAMPLES = "config.json", "vocab.txt", "metrics.json", "samples.json"
-TIMES = "times.json"
+TIMES, AVERAGE = "times.json", "average.json"
 ENCODER, DECODER = "encoder.weights.h5", "decoder.weights.h5"
 CHECKPOINTS, LOGS, EPOCHS = "checkpoints", "logs", "epochs"
 SAMPLE_COUNT = 8  # pictures whose captions are noted after each epoch
@@ -34,6 +35,10 @@ def check(run: Path, config: RunConfig) -> None:
     Raises:
         UserError: it belongs to another run, or holds other things.
     """
+    if (run / AVERAGE).exists():
+        raise UserError(
+            f"{run} is the mean of other runs: go on --from {run}, in another --run directory"
+        )
     if (run / CONFIG).exists():
         differences = RunConfig.load(run / CONFIG).differences(config)
         if differences:

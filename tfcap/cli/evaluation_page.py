@@ -99,7 +99,11 @@ def _of_run(arguments: argparse.Namespace, captions: Mapping[str, str]) -> Subje
     captioner = load_runs(arguments.run, arguments.ensemble, arguments.epoch)
     history = runs.read_history(arguments.run)
     runs_together = [arguments.run, *arguments.ensemble]
-    epoch = arguments.epoch or best_epoch(history) + 1
+    training, epochs = None, {}
+    if history:  # the mean of runs has none
+        epoch = arguments.epoch or best_epoch(history) + 1
+        epochs = {"Epoch": str(epoch)}
+        training = TrainingCourse(history, training_phases(history, config.training), epoch)
 
     def look(pictures: Mapping[str, bytes]) -> "Attention":
         if config.model.pooled:
@@ -111,14 +115,15 @@ def _of_run(arguments: argparse.Namespace, captions: Mapping[str, str]) -> Subje
         return Attention(dict(zip(pictures, found, strict=True)))
 
     return Subject(
-        facts={"Run": ", ".join(map(str, runs_together)), "Epoch": str(epoch)}
+        facts={"Run": ", ".join(map(str, runs_together))}
+        | epochs
         | _model_facts(config.model.to_dict(), config.picture, search_spec(arguments))
         | {"Trained on": f"dataset {config.fingerprint}"},
         picture=config.picture,
         cleaning=config.caption,
         look=look,
         vocabulary=captioner.vocabulary,
-        training=TrainingCourse(history, training_phases(history, config.training), epoch),
+        training=training,
     )
 
 

@@ -9,6 +9,7 @@ from records.errors import UserError
 from records.tfrecord import CorruptRecord
 from tfcap.cli import (
     audit,
+    average,
     bench,
     caption,
     compare,
@@ -35,6 +36,7 @@ From pictures to captions (`python -m beam_jobs.build_records` makes the records
   tfcap pretrain --dataset DATASET --output FILE an encoder, without ImageNet weights
   tfcap train --dataset DATASET --run RUN        train a captioner
   tfcap evaluate --run RUN --dataset DATASET     BLEU and CIDEr-D on the validation split
+  tfcap average RUN RUN --run MEAN               one model of the weights of several
   tfcap compare RUN RUN --dataset DATASET        several runs on one table
   tfcap score --references FILE --predictions FILE   the same of captions in a file
   tfcap export --run RUN --output BASE           write BASE/<version>/, a SavedModel
@@ -55,6 +57,7 @@ COMMANDS = {
     "pretrain": pretrain,
     "train": train,
     "evaluate": evaluate,
+    "average": average,
     "compare": compare,
     "score": score,
     "export": export,
