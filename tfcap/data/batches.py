@@ -68,14 +68,13 @@ def caption_batches(
     """
     if augment and order is None:
         raise ValueError(f"{augment} needs the order of an epoch")
+    passes = Passes.of(order) if order else None
     share, epoch_seed = batch_size, 0
-    if order:
-        order = Passes.of(order)
-        share = batch_size // order.order.hosts
-        epoch_seed = order.order.epoch_seed()
+    if passes:
+        share, epoch_seed = batch_size // passes.order.hosts, passes.order.epoch_seed()
         if not in_graph:  # variables do not travel
-            [epoch_seed] = order.variables(lambda order: [order.epoch_seed()])
-    records = read_records(shards, order, batch_size, corrupt, in_graph)
+            [epoch_seed] = passes.variables(lambda order: [order.epoch_seed()])
+    records = read_records(shards, passes, batch_size, corrupt, in_graph)
     batches = decoded_batches(records, picture, share, augment, epoch_seed, gaps=bool(corrupt))
 
     def add_captions(image, serialized):
