@@ -9,8 +9,7 @@ its mask, dropout, LSTM 256; added; Dense 256; softmax over the vocabulary) is t
 Captions a second: captions whose every prefix was trained on. The same pictures, captions and
 vocabulary as ours, 32 pictures with all of their captions a step as ours, the same merge model
 (`--decoder merge`; tests/tfcap/test_decoders.py has the same loss of both); ours is measured with
-its default decoder too, on the whole map. What differs from ours: Adam (ours: AdamW), no label
-smoothing, no gradient clipping.
+its default decoder too, on the whole map. What ours does besides: it clips the gradient.
 
 Example:
   python tests/bench/notebook_training.py --features features.npy --captions captions.json

@@ -1,8 +1,9 @@
 """Ours, for the training peers: the training step of `tfcap train --placement cache`.
 
 Reads the feature cache in the order of an epoch, epoch after epoch, and makes real training steps:
-forward and backward, label smoothing 0.1, gradient clipping, AdamW. Each batch of pictures brings
-all of its captions, against one feature map a picture. Nothing of `tfcap train` is left out but
+forward and backward, label smoothing 0.1, gradient clipping, AdamW; the merge decoder by the recipe
+of its preset, without smoothing and decay. Each batch of pictures brings all of its captions,
+against one feature map a picture. Nothing of `tfcap train` is left out but
 the progress bar, the log, checkpoints and validation.
 
 Example:
@@ -19,14 +20,17 @@ from records.manifest import load_manifest
 from tfcap.bench.program import Program
 from tfcap.config import ModelSpec
 from tfcap.decoders import decoder_spec_from_dict
+from tfcap.presets import DEFAULT, PRESETS
 
-# The default decoder, the notebook's, the tutorial's; and whether it gets pooled features.
+# The default decoder, the notebook's, the tutorial's; whether it gets pooled features, and the
+# preset whose recipe it is trained by: the notebook's knows no label smoothing and no weight decay.
 DECODERS = {
-    "lstm": ({"kind": "lstm_attention"}, False),
-    "merge": ({"kind": "merge"}, True),
+    "lstm": ({"kind": "lstm_attention"}, False, DEFAULT),
+    "merge": ({"kind": "merge"}, True, PRESETS["resnet-lstm-similarity"]),
     "transformer": (
         {"kind": "transformer", "layers": 2, "units": 256, "heads": 2, "dropout": 0.5},
         False,
+        DEFAULT,
     ),
 }
 
@@ -44,7 +48,7 @@ def add_program_arguments(parser: argparse.ArgumentParser) -> None:
 def build_program(arguments: argparse.Namespace, decoder: str, cache: Path) -> Program:
     """Return the program with a decoder of `DECODERS`, and a directory for its features."""
     manifest = load_manifest(arguments.dataset)
-    fields, pooled = DECODERS[decoder]
+    fields, pooled, preset = DECODERS[decoder]
     model = ModelSpec(
         arguments.encoder,
         arguments.encoder_weights,
@@ -59,6 +63,7 @@ def build_program(arguments: argparse.Namespace, decoder: str, cache: Path) -> P
         arguments.batch_size,
         arguments.pictures,
         cache,
+        preset.training,
     )
 
 

@@ -48,6 +48,7 @@ class Program:
         batch_size: int,
         pictures: int,
         cache: Path,
+        recipe: TrainingSpec | None = None,
     ):
         """Build it.
 
@@ -58,6 +59,7 @@ class Program:
             batch_size: pictures a step.
             pictures: as many whole shards are taken as hold so many.
             cache: directory for stored features.
+            recipe: of training; the default by default, and always without flips.
 
         Raises:
             UserError: the encoder, its weights or the validation split are not to be had.
@@ -68,7 +70,9 @@ class Program:
             picture=manifest.picture,
             caption=manifest.caption,
             model=model,
-            training=TrainingSpec(batch_size=batch_size, augment=AugmentSpec(flip=False)),
+            training=dataclasses.replace(
+                recipe or TrainingSpec(), batch_size=batch_size, augment=AugmentSpec(flip=False)
+            ),
             dataset=str(dataset),
             # Placed where nothing is looked for: each place is made by hand below.
             execution=ExecutionSpec(encoder_on="pipeline", cache=str(cache)),

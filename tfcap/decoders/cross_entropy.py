@@ -28,14 +28,18 @@ def cross_entropy(
         highest = tf.reduce_max(logits, axis=1)
         log_sums = highest - tf.math.log(tf.reduce_max(probabilities, axis=1))
         right = tf.gather(logits, words, batch_dims=1)
-        spread = tf.reduce_mean(logits, axis=1)
+        # Without smoothing, two passes less.
+        smoothed = label_smoothing > 0
+        spread = tf.reduce_mean(logits, axis=1) if smoothed else 0.0
 
         def gradient(upstream, _):
             size = tf.size(words)
             places = tf.stack([tf.range(size), words], axis=1)
             off = label_smoothing / tf.cast(tf.shape(logits)[1], tf.float32)
             errors = tf.tensor_scatter_nd_sub(
-                probabilities - off, places, tf.fill([size], 1 - label_smoothing)
+                probabilities - off if smoothed else probabilities,
+                places,
+                tf.fill([size], 1 - label_smoothing),
             )
             return errors * upstream[:, None]
 

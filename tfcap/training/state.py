@@ -138,7 +138,8 @@ class Checkpoints:
 
 def _optimizer(weights: list[keras.Variable], spec: TrainingSpec) -> keras.optimizers.Optimizer:
     """Return AdamW; its rate is set before each step, and gradients come to it clipped."""
-    optimizer = SummedAdamW(0.0, weight_decay=spec.optimizer.weight_decay)
+    # Keras goes through all weights for a decay of 0 too.
+    optimizer = SummedAdamW(0.0, weight_decay=spec.optimizer.weight_decay or None)
     if spec.precision == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(weights)
