@@ -150,7 +150,7 @@ def test_the_course_of_training_is_drawn_and_told(page):
 
 def test_an_export_has_no_course_of_training():
     page = make(training=None, vocabulary=None)
-    assert "evaluate the run" in section(page, "training")
+    assert "evaluate a run" in section(page, "training")
     assert "by the rank of its rarest word" not in page
     assert "How rare words fare is not known" in section(page, "breakdown")
     check_accessible(page)
