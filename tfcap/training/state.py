@@ -22,6 +22,10 @@ class SummedAdamW(keras.optimizers.AdamW):
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars
 
+    def _apply_weight_decay(self, variables):
+        if self.weight_decay:  # Keras goes through all weights for 0 too
+            super()._apply_weight_decay(variables)
+
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         steps = tf.cast(self.iterations + 1, tf.float32)
@@ -138,8 +142,7 @@ class Checkpoints:
 
 def _optimizer(weights: list[keras.Variable], spec: TrainingSpec) -> keras.optimizers.Optimizer:
     """Return AdamW; its rate is set before each step, and gradients come to it clipped."""
-    # Keras goes through all weights for a decay of 0 too.
-    optimizer = SummedAdamW(0.0, weight_decay=spec.optimizer.weight_decay or None)
+    optimizer = SummedAdamW(0.0, weight_decay=spec.optimizer.weight_decay)
     if spec.precision == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(weights)
