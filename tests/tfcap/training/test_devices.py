@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,10 @@ def start_hosts(count, *arguments):
 def finish(processes):
     """Wait for processes; returns the exit code and the last words of each."""
     try:
-        return [(process.communicate(timeout=240)[1], process.returncode) for process in processes]
+        # All at once: one that nobody listens to stops when its pipe is full, and then so do all.
+        with ThreadPoolExecutor(len(processes)) as pool:
+            said = list(pool.map(lambda each: each.communicate(timeout=240)[1], processes))
+        return [(words, each.returncode) for words, each in zip(said, processes, strict=True)]
     finally:
         for process in processes:
             process.kill()
