@@ -17,7 +17,7 @@ import numpy as np
 
 from records.errors import UserError
 from tfcap import runs
-from tfcap.captioner import Captioner, load_captioner
+from tfcap.captioner import Captioner, load_captioner, require_same
 from tfcap.config import RunConfig
 from tfcap.encoders import save_weights
 
@@ -42,7 +42,9 @@ def average_runs(members: Sequence[Path], run: Path) -> None:
     configs = [RunConfig.load(member / runs.CONFIG) for member in members]
     first, *others = captioners = [load_captioner(member) for member in members]
     for member, captioner, config in zip(members[1:], others, configs[1:], strict=True):
-        _check_alike(_nature(configs[0], first), _nature(config, captioner), member)
+        ours, theirs = _nature(configs[0], first), _nature(config, captioner)
+        same = {name: ours[name] == theirs[name] for name in ours}
+        require_same(same, member, "give runs that went on from one")
     _take_mean([captioner.encoder for captioner in captioners])
     _take_mean([captioner.decoder for captioner in captioners])
     partial = run.with_name(f"partial-{secrets.token_hex(4)}")
@@ -72,14 +74,6 @@ def _nature(config: RunConfig, captioner: Captioner) -> dict:
         "picture": config.picture,
         "caption": config.caption,
     }
-
-
-def _check_alike(nature: dict, other: dict, run: Path) -> None:
-    if different := [name for name in nature if nature[name] != other[name]]:
-        raise UserError(
-            f"{run} does not go with the others, it differs in: {', '.join(different)}: "
-            "give runs that went on from one"
-        )
 
 
 def _take_mean(models: Sequence[keras.Model]) -> None:

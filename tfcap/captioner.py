@@ -135,10 +135,18 @@ def check_alike(captioner: Captioner, other: Captioner, run: Path) -> None:
         "encoder": other.encoder.output_shape == captioner.encoder.output_shape
         and identify_encoder("", other.encoder) == identify_encoder("", captioner.encoder),
     }
+    require_same(same, run, "give runs on one dataset and one frozen encoder")
+
+
+def require_same(same: dict[str, bool], run: Path, remedy: str) -> None:
+    """Refuse a run that differs from others in what is not the same.
+
+    Raises:
+        UserError: names it, and the remedy.
+    """
     if different := [name for name, equal in same.items() if not equal]:
         raise UserError(
-            f"{run} does not go with the others, it differs in: {', '.join(different)}: "
-            "give runs on one dataset and one frozen encoder"
+            f"{run} does not go with the others, it differs in: {', '.join(different)}: {remedy}"
         )
 
 

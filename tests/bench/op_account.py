@@ -4,9 +4,9 @@
 
 Runs the greedy signature of an export in a session that notes when each operation began and ended,
 and adds up: by part of the graph and by kind of operation. Noting takes time of its own, and small
-operations look dearer than they are: the call is also timed without it. What no operation accounts
-for is the executor between them, of the calls' critical path; operations that run beside each other
-count twice. The small datasets that decode pictures are one operation here.
+operations look dearer than they are: the call is also timed without it. Operations that run beside
+each other both count, and what TensorFlow does between two operations is in none of the sums. The
+small datasets that decode pictures are one operation here.
 """
 
 import argparse

@@ -6,11 +6,9 @@ import json
 import re
 import shutil
 
-import httpx
 import pytest
 from page_captioner import TOO_LONG, WORDS, picture, write_page_captioner
 from page_probes import BRIGHTEST, TOO_FAINT, VOICE
-from pages import Page, check_accessible
 from PIL import Image
 from server_thread import running
 
@@ -78,29 +76,6 @@ def choose(page, file, caption: str | None = None):
     if caption:
         expect(page.locator("#caption")).to_have_text(caption)
         expect(page.get_by_role("heading", name="Best captions")).to_be_visible()
-
-
-def test_headers_and_files(server):
-    """The page needs nothing but itself, and nothing else may run in it."""
-    with httpx.Client(base_url=server.url) as client:
-        found = client.get("/")
-        check_accessible(found.text)
-        page = Page(found.text)
-        linked = page.values("src") + page.values("href")
-        for path in ["", *linked, "page.json", "words.js"]:
-            assert ":" not in path
-            answer = client.get(f"/{path}")
-            assert answer.status_code == 200
-            assert (
-                "default-src 'none'; script-src 'self'" in answer.headers["content-security-policy"]
-            )
-            assert answer.headers["x-content-type-options"] == "nosniff"
-        assert client.get("/page.json").json()["model"] == NAME
-        assert client.get("/%2e%2e/server/app.py").status_code == 404
-        assert client.get("/nothing").status_code == client.post("/nothing").status_code == 404
-        assert client.post("/").status_code == client.post("/main.js").status_code == 405
-        unchanged = client.get("/", headers={"if-none-match": found.headers["etag"]})
-        assert unchanged.status_code == 304
 
 
 def test_the_caption_appears_and_is_announced(page):
