@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from serving.server.errors import StartError, invalid, one_line
+from serving.server.memory import give_back_memory
 
 Arrays = dict[str, np.ndarray]
 DEFAULT_SIGNATURE = "serving_default"
@@ -123,6 +124,7 @@ class Model:
         """
         self._running = 0
         self._idle = threading.Condition()
+        self._calls: dict[str, Callable] = {}
         _import_text_ops(path)
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)
@@ -145,7 +147,7 @@ class Model:
                 for name, signature in self.signatures.items()
             }
         except Exception as error:
-            self._session.close()
+            self.close()
             if isinstance(error, StartError):
                 raise
             # Whatever is wrong with the files, TensorFlow has an exception of its own for it.
@@ -174,6 +176,7 @@ class Model:
             self._idle.wait_for(lambda: not self._running)
         self._calls.clear()
         self._session.close()
+        give_back_memory()
 
 
 def _read_signature(name: str, definition: meta_graph_pb2.SignatureDef) -> Signature | None:
