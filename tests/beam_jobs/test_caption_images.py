@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from apache_beam.runners.portability import local_job_service
 from PIL import Image, ImageStat
 from stopping import contents, run_and_stop_at
 from tiny_export import write_tiny_export
@@ -163,6 +164,20 @@ def test_two_workers_write_the_same_bytes(arguments, tmp_path, monkeypatch):
     two = tmp_path / "two"
     assert main(arguments("--embeddings", "--workers=2", f"--output={two}")) == 0
     assert contents(two) == contents(tmp_path / "out")
+
+
+@pytest.mark.timeout(600)
+def test_a_portable_runner_writes_the_same_bytes(arguments, tmp_path):
+    service = local_job_service.LocalJobServicer(str(tmp_path / "staging"))
+    address = f"localhost:{service.start_grpc_server()}"
+    portable = ["--runner=PortableRunner", f"--job_endpoint={address}"]
+    portable += ["--environment_type=LOOPBACK", f"--output={tmp_path / 'portable'}"]
+    try:
+        assert main(arguments("--embeddings", *portable)) == 0
+    finally:
+        service.stop()
+    assert main(arguments("--embeddings")) == 0
+    assert contents(tmp_path / "portable") == contents(tmp_path / "out")
 
 
 def test_stopped_at_any_file_operation_and_run_again_it_ends_in_the_same_bytes(
