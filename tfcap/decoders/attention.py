@@ -49,13 +49,24 @@ def attend(
     Returns:
         (mixed values [N, H, Q, D], weights before dropout, float32 [N, H, Q, M], 1 in sum).
     """
-    scores = tf.matmul(queries * queries.shape[-1] ** -0.5, keys, transpose_b=True)
+    scores = _products(queries * queries.shape[-1] ** -0.5, keys, transpose=True)
     scores = tf.cast(scores, tf.float32)
     if mask is not None:
         scores = tf.where(mask, scores, scores.dtype.min)
     weights = tf.nn.softmax(scores)
     mixing = dropout(weights) if dropout else weights
-    return tf.matmul(tf.cast(mixing, values.dtype), values), weights
+    return _products(tf.cast(mixing, values.dtype), values), weights
+
+
+def _products(left: tf.Tensor, right: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+    """Return the products of matrices [N, H, Q, X] and [N, H, X, Y], or [N, H, Y, X] transposed.
+
+    Those of one query are too small for oneDNN, which `tf.matmul` becomes on a CPU: it takes longer
+    to set out than to multiply. The same operation in its third version stays as it is.
+    """
+    if left.shape[2] == 1:
+        return tf.raw_ops.BatchMatMulV3(x=left, y=right, adj_y=transpose, Tout=left.dtype)
+    return tf.matmul(left, right, transpose_b=transpose)
 
 
 def cells(features: tf.Tensor) -> tf.Tensor:
