@@ -137,17 +137,18 @@ def _encode(
         return row, decode_upload(encoded, picture)
 
     # Each row is decoded by a little pipeline of its own, which drops the rows that fail. The
-    # sentinel row is there so that it never runs empty; its index lies outside of the batch.
+    # sentinel row comes first so that it never runs empty; its index lies outside of the batch.
     pictures = tf.data.Dataset.from_tensor_slices((tf.range(rows), image_bytes))
     pictures = pictures.map(decode, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
     sentinel = tf.data.Dataset.from_tensors((rows, tf.zeros([size, size, 3], tf.uint8)))
-    whole_batch = pictures.concatenate(sentinel).batch(tf.cast(rows, tf.int64) + 1)
+    whole_batch = sentinel.concatenate(pictures).batch(tf.cast(rows, tf.int64) + 1)
     kept, pixels = whole_batch.get_single_element()
+    # Where each row's pixels are; those of a row that failed are the sentinel's, which is at 0.
+    places = tf.scatter_nd(kept[:, None], tf.range(tf.size(kept)), [rows + 1])
     # The encoder fails on no rows at all, so an empty batch keeps the sentinel until the end.
-    padded = tf.maximum(rows, 1)
-    pixels = tf.scatter_nd(kept[:, None], tf.cast(pixels, tf.float32), [rows + 1, size, size, 3])
-    features = encoder(pixels[:padded])[:rows]
-    good = tf.scatter_nd(kept[:, None], tf.ones_like(kept), [rows + 1])[:rows] > 0
+    pixels = tf.gather(pixels, places[: tf.maximum(rows, 1)])
+    features = encoder(pixels)[:rows]
+    good = places[:rows] > 0
     message = (
         f"image_bytes cannot be decoded: give a whole {FORMATS} "
         f"of at most {picture.max_pixels} pixels"
