@@ -259,8 +259,12 @@ def _to_float(leaf: Any, dtype: tf.DType) -> float:
     if isinstance(leaf, bool) or not isinstance(leaf, (int, float)):
         return _refuse(leaf, dtype)
     whole = 2**53 - 1 if dtype == tf.float64 else 2**24 - 1
-    limit = whole if isinstance(leaf, int) else float(dtype.max)
-    if limit < abs(leaf) != math.inf:
+    if isinstance(leaf, int):
+        lost = abs(leaf) > whole
+    else:  # 3.4028235e+38 is above the largest float32, and becomes it by rounding
+        with np.errstate(over="ignore"):
+            lost = not math.isinf(leaf) and np.isinf(np.float64(leaf).astype(dtype.as_numpy_dtype))
+    if lost:
         raise invalid(
             f"Cannot convert JSON value: {_shown(leaf)} to {type_name(dtype)} "
             "without loss of precision."

@@ -40,6 +40,7 @@ def tensors(draw) -> tuple[tf.DType, np.ndarray]:
     return dtype, draw(arrays.arrays(dtype.as_numpy_dtype, draw(SHAPES), elements=VALUES[dtype]))
 
 
+@example((tf.float32, np.array([np.finfo(np.float32).max])), True)
 @given(tensors(), st.booleans())
 def test_what_is_written_is_read_back(tensor, as_rows):
     """Any value of any type and shape: an output that is sent as an input is the same array."""
