@@ -1,99 +1,20 @@
-"""Captioning many pictures: rows, dead letters, resumption, refusals."""
+"""Captioning many pictures: rows, dead letters, runners, resumption."""
 
 import hashlib
-import io
 import json
 import shutil
-import sys
-import time
 
 import pytest
 from apache_beam.runners.portability import local_job_service
-from PIL import Image, ImageStat
 from stopping import contents, run_and_stop_at
-from tiny_export import write_tiny_export
 
 from beam_jobs.caption_images import main
 from beam_jobs.captioning import exports, handler
-from beam_jobs.captioning.exports import Described
-from beam_jobs.captioning.handler import look_ahead
 from records.caption_manifest import load_caption_manifest, read_captions
-
-REDS, BLUES = range(150, 250, 20), range(120, 200, 20)
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    """The base directory of an export that names the main colour."""
-    base = tmp_path_factory.mktemp("exports")
-    write_tiny_export(base / "2")
-    return base
-
-
-@pytest.fixture
-def photos(tmp_path, draw):
-    """Five red and four blue pictures in two directories, a black one and one that is none."""
-    (tmp_path / "photos" / "old").mkdir(parents=True)
-    for red in REDS:
-        (tmp_path / "photos" / f"red {red}.jpg").write_bytes(draw((red, 9, 0)))
-    for blue in BLUES:
-        picture = draw((0, 8, blue), format_="PNG")
-        (tmp_path / "photos" / "old" / f"bläu-{blue}.png").write_bytes(picture)
-    (tmp_path / "photos" / "black.jpg").write_bytes(draw("black"))
-    (tmp_path / "photos" / "notes.jpg").write_text("no picture")
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def arguments(photos, model, tmp_path):
-    """The command with more options; two shards, batches of two."""
-
-    def made(*more):
-        return [
-            f"--model={model}",
-            f"--images={photos}/**",
-            f"--output={tmp_path / 'out'}",
-            "--shards=2",
-            "--batch-size=2",
-            *more,
-        ]
-
-    return made
-
-
-class PlainModel:
-    """Says of a picture what the export says, without TensorFlow: for tests of all the rest."""
-
-    def __init__(self, export, embeddings):
-        pass
-
-    def describe(self, pictures):
-        said = []
-        for encoded in pictures:
-            colour = ImageStat.Stat(Image.open(io.BytesIO(encoded))).mean
-            name = ("red", "green", "blue")[colour.index(max(colour))]
-            error = "" if max(colour) > 25 else "image_bytes are black"
-            said.append(Described(f"a {name} picture", max(colour) / 255 - 1, None, error))
-        return said
-
-
-@pytest.fixture
-def plain_model(monkeypatch):
-    monkeypatch.setattr(handler, "CaptionModel", PlainModel)
 
 
 def rows_of(output):
     return list(read_captions(output, load_caption_manifest(output)))
-
-
-def failure(capsys, arguments):
-    """Run a command that must fail and return its one line of complaint."""
-    capsys.readouterr()
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    lines = [line for line in err.splitlines() if line.startswith("caption_images: ")]
-    assert out == "" and len(lines) == 1 and "Traceback" not in err, err
-    return lines[0].removeprefix("caption_images: error: ")
 
 
 def test_every_picture_gets_a_row_or_a_dead_letter(arguments, photos, tmp_path, capsys):
@@ -205,7 +126,7 @@ def test_only_what_is_missing_goes_through_the_model_again(
 ):
     seen, loads = [], []
 
-    class Failing(PlainModel):
+    class Failing(plain_model):
         def __init__(self, *given):
             loads.append(given)
 
@@ -253,53 +174,6 @@ def test_a_large_file_is_not_read(plain_model, arguments, photos, monkeypatch, c
     assert "1 too_large, 2 undecodable" in capsys.readouterr().out
 
 
-def test_what_is_captioned_is_left_as_it_is(plain_model, arguments, tmp_path, capsys):
-    assert main(arguments()) == 0
-    before = contents(tmp_path / "out")
-    assert main(arguments()) == 0
-    assert "already captioned" in capsys.readouterr().out
-    assert "batch size 2 there, 3 now" in failure(capsys, arguments("--batch-size=3"))
-    assert contents(tmp_path / "out") == before
-    (tmp_path / "out" / "mine.txt").write_text("mine")
-    assert main(arguments("--shards=1", "--overwrite")) == 0
-    assert sorted(contents(tmp_path / "out")) == [
-        "captions-00000-of-00001.jsonl",
-        "dead_letters.jsonl",
-        "manifest.json",
-        "mine.txt",
-    ]
-
-
-def test_output_among_the_pictures_is_none_of_them(plain_model, arguments, photos, capsys):
-    inside = f"--output={photos / 'captions'}"
-    assert main(arguments(inside)) == 0
-    assert main(arguments(inside)) == 0
-    assert "already captioned" in capsys.readouterr().out
-
-
-def test_another_export_of_the_same_name_is_another_job(
-    plain_model, arguments, model, tmp_path, capsys
-):
-    assert main(arguments()) == 0
-    copy = tmp_path / "copy"
-    shutil.copytree(model / "2", copy)
-    with (copy / "assets.extra" / "tfcap.json").open("a") as card:
-        card.write("\n")
-    assert "model" in failure(capsys, arguments(f"--model={copy}"))
-
-
-def test_too_many_bad_pictures(plain_model, arguments, photos, tmp_path, capsys):
-    assert "2 of 11 pictures (18.18%)" in failure(capsys, arguments("--max-bad=1"))
-    assert not (tmp_path / "out" / "manifest.json").exists()
-    assert main(arguments("--max-bad=2")) == 0
-
-
-def test_no_good_picture(plain_model, arguments, photos, tmp_path, capsys):
-    complaint = failure(capsys, arguments(f"--images={photos}/[bn]*.jpg"))
-    assert complaint.startswith("no picture left (2 undecodable)")
-    assert main(arguments()) == 0
-
-
 def test_remote_files_give_the_same_rows(arguments, photos, model, tmp_path, memory):
     """Pictures, the export and the captions all on a file system of the cloud's kind."""
     for root, name in ((photos, "photos"), (model, "model")):
@@ -329,73 +203,3 @@ def test_a_dry_run_shows_the_job_and_writes_nothing(arguments, tmp_path, capsys,
     for part in ("Match pictures", "Caption pictures", "pictures  11", "shards    2"):
         assert part in shown
     assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("more", "complaint"),
-    [
-        (["--model=/nowhere"], "/nowhere holds no export"),
-        (["--images=/nowhere/*.jpg"], "no picture matches --images /nowhere/*.jpg"),
-        (
-            ["--images=/tmp"],
-            "--images /tmp is a directory: give a quoted pattern such as '/tmp/**'",
-        ),
-        (["another.jpg"], "unknown option another.jpg"),
-        (["--batch-size=0"], "--batch-size must be at least 1, got 0"),
-        (["--shards=0"], "--shards must be at least 1, got 0"),
-        (["--workers=2", "--runner=PortableRunner"], "--workers is for the local runner"),
-    ],
-)
-def test_wrong_options(arguments, tmp_path, capsys, more, complaint):
-    assert complaint in failure(capsys, arguments(*more))
-    assert not (tmp_path / "out").exists()
-
-
-def test_what_is_no_export_of_tfcap(arguments, model, tmp_path, capsys):
-    foreign = tmp_path / "foreign"
-    shutil.copytree(model / "2", foreign)
-    (foreign / "assets.extra" / "tfcap.json").write_text("{}")
-    assert "was not made by `tfcap export`" in failure(capsys, arguments(f"--model={foreign}"))
-    damaged = tmp_path / "damaged"
-    shutil.copytree(model / "2", damaged)
-    (damaged / "saved_model.pb").write_bytes(b"\xff\xff")
-    complaint = failure(capsys, arguments(f"--model={damaged}"))
-    assert "cannot be loaded" in complaint and "while running" not in complaint
-    blind = write_tiny_export(tmp_path / "blind", embed=False)
-    complaint = failure(capsys, arguments("--embeddings", f"--model={blind}"))
-    assert "has no signature 'embed'" in complaint
-
-
-@pytest.mark.parametrize("absent", ["tensorflow", "tensorflow_text"])
-def test_libraries_that_are_missing_are_named(arguments, tmp_path, capsys, monkeypatch, absent):
-    standard = write_tiny_export(tmp_path / "standard", portable=False)
-    monkeypatch.setitem(sys.modules, absent, None)
-    complaint = failure(capsys, arguments(f"--model={standard}"))
-    assert "pip install 'tfcap[tf]'" in complaint
-    assert ("--portable" in complaint) == (absent == "tensorflow_text")
-
-
-def test_a_dataset_is_never_overwritten(arguments, small_source, tmp_path, capsys):
-    from beam_jobs.build_records import main as build_records
-
-    assert build_records(small_source.arguments()) == 0
-    capsys.readouterr()
-    before = contents(small_source.output)
-    for more in ([], ["--overwrite"]):
-        complaint = failure(capsys, arguments(f"--output={small_source.output}", *more))
-        assert "is not free" in complaint
-    assert contents(small_source.output) == before
-
-
-def test_threads_ahead_keep_the_order_and_the_bound():
-    started, taken = [], []
-
-    def slow_first(number):
-        started.append(number)
-        assert number - len(taken) <= 5
-        time.sleep(0.02 if number % 3 == 0 else 0)
-        return number
-
-    for number in look_ahead(slow_first, range(20), threads=4, ahead=4):
-        taken.append(number)
-    assert taken == list(range(20)) and sorted(started) == taken
