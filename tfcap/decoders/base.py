@@ -109,6 +109,22 @@ class Decoder(keras.Model, abc.ABC):
         """The vectors of the words that it reads, float32 [V, E]."""
         return self.embedding.embeddings
 
+    def for_search(self) -> "Decoder":
+        """Return a decoder that says the same, made for captions word by word.
+
+        Whatever follows from the weights alone may be made before, from the weights as they are.
+        """
+        return self
+
+    def weights_read_once(self) -> keras.StatelessScope:
+        """Return a context in which the decoder's weights are tensors, read here and now.
+
+        A search whose words come from a loop in it does not read them anew for every word.
+        """
+        return keras.StatelessScope(
+            [(variable, tf.convert_to_tensor(variable.value)) for variable in self.variables]
+        )
+
     def logits(self, outputs: tf.Tensor) -> tf.Tensor:
         """Return float32 logits [..., V] over the vocabulary of outputs [..., D]."""
         # Not by calling the layer: in float32 under any policy.

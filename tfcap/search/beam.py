@@ -102,7 +102,8 @@ def beam(
         log_probs, state = _next_words(decoder, loop, no_repeat, prompt)
         return (_advance(loop, log_probs, state, max_words, alpha),)
 
-    (loop,) = tf.while_loop(go_on, step, (start,), maximum_iterations=max_words + 1)
+    with decoder.weights_read_once():
+        (loop,) = tf.while_loop(go_on, step, (start,), maximum_iterations=max_words + 1)
     return loop.ended
 
 

@@ -45,10 +45,12 @@ def walk(
         outputs, state = decoder.step(last, state)
         logits = decoder.logits(outputs)  # [N, V]
         # The special tokens come first in every vocabulary and <end> is the last of them.
-        banned = tf.range(logits.shape[-1])[None] < END_ID
+        vocabulary = logits.shape[-1]
+        allowed = logits + tf.where(tf.range(vocabulary) < END_ID, -float("inf"), 0.0)
         if no_repeat:
-            banned |= repeats(words, position, no_repeat, logits.shape[-1])
-        chosen = choose(tf.where(banned, -float("inf"), logits), position)
+            again = repeats(words, position, no_repeat, vocabulary)
+            allowed = tf.where(again, -float("inf"), allowed)
+        chosen = choose(allowed, position)
         chosen = tf.where(position < max_words, chosen, END_ID)
         gained = tf.gather(tf.nn.log_softmax(logits), chosen, batch_dims=1)
         if prompt:
@@ -68,5 +70,6 @@ def walk(
         tf.zeros([rows]),
         decoder.start(features),
     )
-    _, _, _, words, log_probs, _ = tf.while_loop(go_on, step, start, maximum_iterations=width)
+    with decoder.weights_read_once():
+        _, _, _, words, log_probs, _ = tf.while_loop(go_on, step, start, maximum_iterations=width)
     return Hypotheses(words, log_probs)
