@@ -2,13 +2,20 @@
 
 import tensorflow as tf
 
+from tfcap.rarely import rarely
+
 _TAG = 0x0112  # EXIF 2.32, Orientation
 _SHORT = 2  # bytes of its value
 _ENTRY = 12  # bytes of an entry: tag (2), type (2), count (4), value (4)
 _DIRECTORY = 65_536  # bytes of EXIF that are looked at: one JPEG segment is no longer
 # What comes right before the data in a JPEG, and in a WebP of some writers; in a PNG; in a WebP,
 # which states a length of 4 bytes in between.
-_MARKS = ((b"Exif\0\0", 0), (b"eXIf", 0), (b"EXIF", 4))
+_JPEG, _PNG, _WEBP = (b"Exif\0\0", 0), (b"eXIf", 0), (b"EXIF", 4)
+
+
+def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
+    """Find the orientation that a JPEG states; as `exif_orientation`, in fewer operations."""
+    return _of_tail(_behind(encoded, *_JPEG))
 
 
 def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
@@ -22,15 +29,13 @@ def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
         sense.
     """
     tail = tf.constant("")
-    for mark, gap in reversed(_MARKS):
-        # At the first mark: what comes after it, or nothing.
-        parts = tf.strings.split(encoded, mark, maxsplit=1)
-        after = tf.strings.substr(parts[-1], 0, gap + _DIRECTORY)
-        after = tf.strings.substr(tf.strings.join([after, "\0" * gap]), gap, _DIRECTORY)
-        tail = tf.where(tf.size(parts) > 1, after, tail)
-    return tf.cond(tf.strings.length(tail) > 0, lambda: _of_directory(tail), lambda: 1)
+    for mark in (_WEBP, _PNG, _JPEG):
+        found = _behind(encoded, *mark)
+        tail = tf.where(found == "", tail, found)
+    return _of_tail(tail)
 
 
+@rarely
 def upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Turn a square picture [S, S, C] upright; orientation int32 [], 1 to 8."""
     turned = tf.where(orientation > 4, tf.transpose(pixels, [1, 0, 2]), pixels)
@@ -41,6 +46,19 @@ def upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return tf.where(left, turned[:, ::-1], turned)
 
 
+def _behind(encoded: tf.Tensor, mark: bytes, gap: int) -> tf.Tensor:
+    """Return what comes so many bytes behind the first such mark, string []; without one, ""."""
+    # Not by `tf.strings.split`, which adds operations of ragged tensors.
+    parts = tf.raw_ops.StringSplitV2(input=encoded[None], sep=mark, maxsplit=1).values
+    after = tf.strings.substr(tf.strings.join([parts[-1], "\0" * gap]), gap, _DIRECTORY)
+    return tf.where(tf.size(parts) > 1, after, "")
+
+
+def _of_tail(tail: tf.Tensor) -> tf.Tensor:
+    return tf.cond(tf.strings.length(tail) > 0, lambda: _of_directory(tail), lambda: 1)
+
+
+@rarely
 def _of_directory(data: tf.Tensor) -> tf.Tensor:
     """Find the orientation in a TIFF's first directory of tags, string []."""
     # Behind the end there are zeros, which are no tag.

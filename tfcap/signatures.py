@@ -15,6 +15,7 @@ from records.vocabulary import END_ID, PAD_ID, START_ID
 from tfcap.captioner import Captioner, caption_log_probs, word_log_probs
 from tfcap.decoders.base import Decoder
 from tfcap.encoders import inference_encoder
+from tfcap.rows import decode_rows
 from tfcap.search import GREEDY, SearchSpec, beam, search
 from tfcap.text import (
     CaptionCleaner,
@@ -23,7 +24,7 @@ from tfcap.text import (
     split_words_text,
     teacher_forcing,
 )
-from tfcap.uploads import FORMATS, decode_upload
+from tfcap.uploads import FORMATS
 
 BEAMS = 3  # that `beam` follows where the search of the export is greedy
 
@@ -130,25 +131,10 @@ def _encode(
     encoder: Callable[[tf.Tensor], tf.Tensor], picture: PictureSpec, image_bytes: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode and encode rows, string [B]; returns (features [B, h, w, C], error string [B])."""
-    size = picture.size
     rows = tf.shape(image_bytes)[0]
-
-    def decode(row, encoded):
-        return row, decode_upload(encoded, picture)
-
-    # Each row is decoded by a little pipeline of its own, which drops the rows that fail. The
-    # sentinel row comes first so that it never runs empty; its index lies outside of the batch.
-    pictures = tf.data.Dataset.from_tensor_slices((tf.range(rows), image_bytes))
-    pictures = pictures.map(decode, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
-    sentinel = tf.data.Dataset.from_tensors((rows, tf.zeros([size, size, 3], tf.uint8)))
-    whole_batch = sentinel.concatenate(pictures).batch(tf.cast(rows, tf.int64) + 1)
-    kept, pixels = whole_batch.get_single_element()
-    # Where each row's pixels are; those of a row that failed are the sentinel's, which is at 0.
-    places = tf.scatter_nd(kept[:, None], tf.range(tf.size(kept)), [rows + 1])
-    # The encoder fails on no rows at all, so an empty batch keeps the sentinel until the end.
-    pixels = tf.gather(pixels, places[: tf.maximum(rows, 1)])
+    pixels, good = decode_rows(image_bytes, picture)
+    # The encoder fails on no rows at all, so there is one until here.
     features = encoder(pixels)[:rows]
-    good = places[:rows] > 0
     message = (
         f"image_bytes cannot be decoded: give a whole {FORMATS} "
         f"of at most {picture.max_pixels} pixels"

@@ -7,8 +7,9 @@ on pixels before anything is decoded, turned upright by EXIF, flattened on white
 import tensorflow as tf
 
 from records.pictures import PictureSpec
-from tfcap.orientation import exif_orientation, upright
+from tfcap.orientation import exif_orientation, jpeg_orientation, upright
 from tfcap.pictures import squash
+from tfcap.rarely import rarely
 
 FORMATS = "JPEG, PNG, GIF, BMP or WebP"
 # Flags of a WebP's VP8X header, byte 20.
@@ -31,30 +32,28 @@ def decode_upload(encoded: tf.Tensor, spec: PictureSpec) -> tf.Tensor:
         tf.errors.InvalidArgumentError: in the graph, where the bytes are no picture, or have
             more than `spec.max_pixels` pixels by their header.
     """
-    is_jpeg = tf.io.is_jpeg(encoded)
-    shape = tf.cond(
-        is_jpeg,
-        lambda: tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64),
-        lambda: _header_shape(encoded),
-    )
-    limit = tf.debugging.assert_less_equal(
-        tf.reduce_prod(shape), tf.int64.as_numpy_dtype(spec.max_pixels), "too many pixels"
-    )
-    with tf.control_dependencies([limit]):
-        encoded = tf.identity(encoded)
-    # The accurate DCT equals Pillow's pixels exactly; the default is off by up to 9 levels.
-    pixels = tf.cond(
-        is_jpeg,
-        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: _decode_other(encoded),
+    pixels, orientation = tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: _decode_jpeg(encoded, spec.max_pixels),
+        lambda: _decode_other(encoded, spec.max_pixels),
     )
     square = squash(tf.ensure_shape(pixels, [None, None, 3]), spec)
-    orientation = exif_orientation(encoded)
     return tf.cond(orientation > 1, lambda: upright(square, orientation), lambda: square)
 
 
-def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode what is no JPEG to uint8 [h, w, 3]."""
+def _decode_jpeg(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return (uint8 [h, w, 3], its orientation)."""
+    shape = tf.image.extract_jpeg_shape(encoded)[:2]
+    encoded = _bounded(encoded, tf.cast(shape, tf.int64), max_pixels)
+    # The accurate DCT equals Pillow's pixels exactly; the default is off by up to 9 levels.
+    pixels = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+    return pixels, jpeg_orientation(encoded)
+
+
+@rarely
+def _decode_other(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return (uint8 [h, w, 3], its orientation) of what is no JPEG."""
+    encoded = _bounded(encoded, _header_shape(encoded), max_pixels)
 
     def opaque():
         return tf.io.decode_image(encoded, channels=3, expand_animations=False)
@@ -69,7 +68,15 @@ def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
     # refused, since not even with alpha it has three: TensorFlow walks through all of its frames
     # for the first, and 3 kB can hold seconds of them.
     of_four = _starts_with(encoded, b"\x89PNG") | (_webp_flags(encoded) == _ALPHA)
-    return tf.cond(of_four, on_white, opaque)
+    return tf.cond(of_four, on_white, opaque), exif_orientation(encoded)
+
+
+def _bounded(encoded: tf.Tensor, shape: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    """Return a file, which fails where the sides [2] in its header make too many pixels."""
+    # Not by `tf.debugging`, which adds a condition and its operations to the one that is needed.
+    is_small = tf.reduce_prod(shape) <= max_pixels
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=is_small, data=["too many pixels"])]):
+        return tf.identity(encoded)
 
 
 def _header_shape(encoded: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,8 @@ import io
 
 import numpy as np
 import tensorflow as tf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from records.pictures import PictureSpec, normalise_picture
@@ -27,3 +29,22 @@ def test_squash_is_pillows_antialiased_resize(jpeg):
 def test_squash_enlarges_too():
     small = tf.constant(np.full((5, 9, 3), 77, np.uint8))
     assert (squash(small, PictureSpec(size=32)).numpy() == 77).all()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(32, 80), st.integers(0, 2**32 - 1))
+@example(64, 64, 64, 0)
+def test_squash_is_tensorflows_resize_to_the_bit(rows, columns, size, seed):
+    """Features are stored, and models trained, with pixels that were made by it."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (rows, columns, 3)).astype(np.uint8)
+    resized = tf.image.resize(pixels, (size, size), "bilinear", antialias=True)
+    expected = tf.saturate_cast(tf.round(resized), tf.uint8)
+    found = squash(tf.constant(pixels), PictureSpec(size=size))
+    np.testing.assert_array_equal(found, expected)
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+@settings(deadline=None, max_examples=30)
+def test_white_stays_white(rows, columns):
+    white = tf.fill([rows, columns, 3], tf.constant(255, tf.uint8))
+    assert (squash(white, PictureSpec(size=64)).numpy() == 255).all()
