@@ -5,6 +5,7 @@ a row is good and says what is wrong where it is not; a bad row's captions are e
 numbers zero.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -44,6 +45,7 @@ def build_signatures(
         `beam`, `embed` and `explain` (image_bytes), `complete` (image_bytes, prompt) and `score`
         (image_bytes, caption).
     """
+    captioner = dataclasses.replace(captioner, decoder=captioner.decoder.for_search())
     cleaner = CaptionCleaner(captioner.caption)
     ids = CaptionIds(captioner.vocabulary, split_words_core if portable else split_words_text)
     max_words = captioner.max_words

@@ -53,7 +53,7 @@ def attend(
     scores = tf.cast(scores, tf.float32)
     if mask is not None:
         scores = tf.where(mask, scores, scores.dtype.min)
-    weights = tf.nn.softmax(scores)
+    weights = _softmax(scores)
     mixing = dropout(weights) if dropout else weights
     return _products(tf.cast(mixing, values.dtype), values), weights
 
@@ -67,6 +67,13 @@ def _products(left: tf.Tensor, right: tf.Tensor, transpose: bool = False) -> tf.
     if left.shape[2] == 1:
         return tf.raw_ops.BatchMatMulV3(x=left, y=right, adj_y=transpose, Tout=left.dtype)
     return tf.matmul(left, right, transpose_b=transpose)
+
+
+def _softmax(scores: tf.Tensor) -> tf.Tensor:
+    """Return the softmax of [N, H, Q, M] over M; that of one query without oneDNN, as above."""
+    if scores.shape[2] == 1:
+        return tf.exp(tf.nn.log_softmax(scores))
+    return tf.nn.softmax(scores)
 
 
 def cells(features: tf.Tensor) -> tf.Tensor:

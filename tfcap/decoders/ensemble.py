@@ -30,6 +30,9 @@ class EnsembleDecoder(Decoder):
         outputs, states = zip(*steps, strict=True)
         return self._mean(outputs), _joined(states)
 
+    def for_search(self):
+        return EnsembleDecoder([member.for_search() for member in self.members])
+
     def call(self, features, words, training=False):
         return self._mean([member(features, words, training=training) for member in self.members])
 

@@ -31,6 +31,18 @@ def lstm(
     return packed_lstm(layer, vectors, packing, h, c)
 
 
+def lstm_gates(sums: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the hidden and the cell state, [N, U] each, after one word.
+
+    Args:
+        sums: float [N, 4U], of the gates i, f, g and o.
+        c: float [N, U], cell state before the word.
+    """
+    i, f, g, o = tf.split(sums, 4, axis=1)
+    c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+    return tf.sigmoid(o) * tf.tanh(c), c
+
+
 def padded_lstm(layer, vectors, packing, h, c) -> tf.Tensor:
     """`lstm` by way of the Keras layer."""
     captions, length = tf.size(packing.order), tf.size(packing.counts)
@@ -41,11 +53,16 @@ def padded_lstm(layer, vectors, packing, h, c) -> tf.Tensor:
 
 def packed_lstm(layer, vectors, packing, h, c) -> tf.Tensor:
     """`lstm` without a step for padding."""
-    kernel, recurrent, bias = (
+    kernel, bias = (
         tf.cast(tf.convert_to_tensor(weights), vectors.dtype)
-        for weights in (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias)
+        for weights in (layer.cell.kernel, layer.cell.bias)
     )
-    inputs = tf.matmul(vectors, kernel) + bias
+    return packed_sums(layer, tf.matmul(vectors, kernel) + bias, packing, h, c)
+
+
+def packed_sums(layer, inputs, packing, h, c) -> tf.Tensor:
+    """`packed_lstm` of what each word adds to the sums of the gates, bias included: [W, 4U]."""
+    recurrent = tf.cast(tf.convert_to_tensor(layer.cell.recurrent_kernel), inputs.dtype)
     h, c = tf.gather(h, packing.order), tf.gather(c, packing.order)
     return _recurrence(inputs, recurrent, h, c, packing.counts)
 

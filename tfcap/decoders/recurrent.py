@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfcap.decoders.base import Decoder, DecoderSpec, State
 from tfcap.decoders.packing import Packing
+from tfcap.decoders.recurrence import lstm_gates
 
 
 class LSTMCell(keras.layers.LSTMCell):
@@ -25,9 +26,7 @@ class LSTMCell(keras.layers.LSTMCell):
     def call(self, inputs, states, training=False):
         h, c = states
         sums = tf.matmul(inputs, self.kernel) + tf.matmul(h, self.recurrent_kernel) + self.bias
-        i, f, g, o = tf.split(sums, 4, axis=1)
-        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-        h = tf.sigmoid(o) * tf.tanh(c)
+        h, c = lstm_gates(sums, c)
         return h, [h, c]
 
 
