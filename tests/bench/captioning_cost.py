@@ -2,9 +2,11 @@
 
     python tests/bench/captioning_cost.py --run RUN --images DIR [--json FILE]
 
-All get the same pictures, in batches of 1 and 32, and take turns within each round, after one
-uncounted round: each turn is half a second of calls, or one where that takes longer, and counts
-with their mean. Medians and the spread between the 10th and 90th percentiles are over the rounds.
+All get the same pictures and take turns within each round, after one uncounted round: SINGLES
+pictures one by one, then a batch of BATCH. Each turn goes over its pictures for half a second, or
+once where that takes longer, and counts with the mean; one picture would do for none, since files
+and captions differ in length. Medians and the spread between the 10th and 90th percentiles are
+over the rounds.
 
     encoder                  the export's, with BatchNorm folded, on decoded pixels in memory
     greedy, beam 3           the signatures `serving_default` and `beam`: from the bytes of picture
@@ -35,10 +37,10 @@ from tfcap import search
 from tfcap.bench.measure import add_arguments, alternate, ratios, report
 from tfcap.captioner import Captioner, load_captioner
 from tfcap.encoders import inference_encoder
+from tfcap.rows import decode_rows
 from tfcap.signatures import build_signatures
-from tfcap.uploads import decode_upload
 
-BATCH_SIZES = (1, 32)
+SINGLES, BATCH = 8, 32
 BEAMS = 3
 TURN_SECONDS = 0.5
 
@@ -71,36 +73,44 @@ class WholeCaptions(keras.Model):
         return words[:, 1:]
 
 
-def make_peers(captioner: Captioner, encoded: list[bytes]) -> dict[str, Callable]:
-    """Return the measured calls, by name, over one batch of pictures."""
+def make_peers(captioner: Captioner, batches: list[list[bytes]]) -> dict[str, Callable]:
+    """Return the measured calls, by name: each goes over all batches of picture files once."""
     _, signatures = build_signatures(captioner, portable=True)
-    rows = tf.constant(encoded)
-    pixels = tf.stack([decode_upload(row, captioner.picture) for row in rows])
-    frozen = inference_encoder(captioner.encoder)
-    encode = tf.function(lambda: frozen(pixels))
-    features = encode()
-    decode = tf.function(
-        lambda: tf.map_fn(
-            lambda row: decode_upload(row, captioner.picture), rows, fn_output_signature=tf.uint8
-        )
-    )
-    of_captions = (captioner.decoder, features, captioner.max_words)
-    greedy = tf.function(lambda: search.greedy(*of_captions))
-    beam = tf.function(lambda: search.beam(*of_captions, BEAMS))
+    frozen, decoder = inference_encoder(captioner.encoder), captioner.decoder.for_search()
     notebook = WholeCaptions(captioner)
-    if (notebook.caption(features.numpy()) != greedy().words.numpy()).any():
-        raise SystemExit("the notebook way says other captions than greedy decoding does")
-    return {
-        "encoder": encode,
-        "greedy": lambda: signatures["serving_default"](image_bytes=rows),
-        f"beam {BEAMS}": lambda: signatures["beam"](image_bytes=rows),
-        "decode pictures": decode,
-        "greedy from features": greedy,
-        f"beam {BEAMS} from features": beam,
-        "model.predict, features": lambda: notebook.caption(features.numpy()),
-        "model.predict, pictures": lambda: notebook.caption(
-            captioner.encoder.predict(_read(encoded, captioner.picture.size), verbose=0)
+    functions = {
+        "encoder": tf.function(frozen),
+        "decode": tf.function(lambda rows: decode_rows(rows, captioner.picture)[0]),
+        "greedy": tf.function(
+            lambda features: search.greedy(decoder, features, captioner.max_words)
         ),
+        "beam": tf.function(
+            lambda features: search.beam(decoder, features, captioner.max_words, BEAMS)
+        ),
+    }
+    rows = [tf.constant(batch) for batch in batches]
+    pixels = [functions["decode"](batch) for batch in rows]
+    features = [functions["encoder"](batch) for batch in pixels]
+    for batch in features:
+        if (notebook.caption(batch.numpy()) != functions["greedy"](batch).words.numpy()).any():
+            raise SystemExit("the notebook way says other captions than greedy decoding does")
+
+    def over(batches: list, call: Callable) -> Callable:
+        return lambda: [call(batch) for batch in batches]
+
+    def by_pillow_and_predict(batch: list[bytes]) -> np.ndarray:
+        pixels = _read(batch, captioner.picture.size)
+        return notebook.caption(captioner.encoder.predict(pixels, verbose=0))
+
+    return {
+        "encoder": over(pixels, functions["encoder"]),
+        "greedy": over(rows, lambda batch: signatures["serving_default"](image_bytes=batch)),
+        f"beam {BEAMS}": over(rows, lambda batch: signatures["beam"](image_bytes=batch)),
+        "decode pictures": over(rows, functions["decode"]),
+        "greedy from features": over(features, functions["greedy"]),
+        f"beam {BEAMS} from features": over(features, functions["beam"]),
+        "model.predict, features": over(features, lambda batch: notebook.caption(batch.numpy())),
+        "model.predict, pictures": over(batches, by_pillow_and_predict),
     }
 
 
@@ -125,16 +135,18 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     add_arguments(parser, rounds=9)
     arguments = parser.parse_args()
-    paths = sorted(arguments.images.glob("*.jpg"))[: max(BATCH_SIZES)]
+    paths = sorted(arguments.images.glob("*.jpg"))[:BATCH]
     captioner = load_captioner(arguments.run)
+    encoded = [path.read_bytes() for path in paths]
     metrics = {}
-    for batch_size in BATCH_SIZES:
-        calls = make_peers(captioner, [path.read_bytes() for path in paths[:batch_size]])
+    for batch_size, batches in ((1, [[row] for row in encoded[:SINGLES]]), (BATCH, [encoded])):
+        calls = make_peers(captioner, batches)
+        pictures = sum(map(len, batches))
         peers = {name: functools.partial(seconds_a_call, call) for name, call in calls.items()}
         seconds = alternate(peers, arguments.rounds, uncounted=1)
         what = f"batch {batch_size}"
         for name, values in seconds.items():
-            metrics[f"{what}, {name}: ms a picture"] = [1000 * each / batch_size for each in values]
+            metrics[f"{what}, {name}: ms a picture"] = [1000 * each / pictures for each in values]
         pairs = (("greedy", "encoder"), (f"beam {BEAMS}", "greedy"))
         pairs += ((f"beam {BEAMS} from features", "greedy from features"),)
         pairs += (("model.predict, features", "greedy from features"),)
