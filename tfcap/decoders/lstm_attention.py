@@ -133,22 +133,26 @@ class LSTMAttentionDecoder(Decoder):
     def _read(self, features, words, training):
         """Return the outputs [B, K, T, D] and the attention weights [B, heads, K * T, h * w]."""
 
-        def run(words, packing, h, c):
+        def recurrence(words, packing, h, c):
             vectors = self.embedding_dropout(self.embedding(words), training=training)
             return lstm(self.lstm, vectors, packing, h, c)
 
-        return self.read(features, words, run, training)
+        return self.read_by(recurrence, features, words, training)
 
-    def read(
-        self, features: tf.Tensor, words: tf.Tensor, run: Callable[..., tf.Tensor], training: bool
+    def read_by(
+        self,
+        recurrence: Callable[..., tf.Tensor],
+        features: tf.Tensor,
+        words: tf.Tensor,
+        training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Read whole captions.
+        """Read whole captions by a recurrence.
 
         Args:
+            recurrence: from words [W], their packing and the first states h and c to the hidden
+                states [W, U].
             features: float [B, h, w, C].
             words: int32 [B, K, T].
-            run: the recurrence, from words [W], their packing and the first states h and c to the
-                hidden states [W, U].
             training: whether dropout is on.
 
         Returns:
@@ -158,7 +162,7 @@ class LSTMAttentionDecoder(Decoder):
         batch, captions, length = tf.unstack(tf.shape(words))
         packing = Packing.of(tf.reshape(words, [-1, length]))
         h, c = tf.repeat(h, captions, axis=0), tf.repeat(c, captions, axis=0)
-        hidden = run(packing.pack(tf.reshape(words, [-1])), packing, h, c)
+        hidden = recurrence(packing.pack(tf.reshape(words, [-1])), packing, h, c)
         # All captions of a picture ask its one memory: K * T queries of each head.
         queries = packing.unpack(self.query(hidden))
         queries = split_heads(queries, captions * length, self.spec.heads)
@@ -209,13 +213,13 @@ class LSTMAttentionTables(Decoder):
         return weights_on_map(self._read(features, words)[1], features, words)
 
     def logits(self, outputs):
-        return product(outputs, self.scores) + self.decoder.output_bias
+        return product(tf.cast(outputs, tf.float32), self.scores) + self.decoder.output_bias
 
     def _read(self, features, words):
-        def run(words, packing, h, c):
+        def recurrence(words, packing, h, c):
             return packed_sums(self.decoder.lstm, self._inputs_of(words), packing, h, c)
 
-        return self.decoder.read(features, words, run, training=False)
+        return self.decoder.read_by(recurrence, features, words, training=False)
 
     def _inputs_of(self, words: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.convert_to_tensor(self.inputs), words)
