@@ -25,7 +25,6 @@ import functools
 import io
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -34,10 +33,12 @@ from PIL import Image
 
 from records.vocabulary import END_ID, PAD_ID, START_ID
 from tfcap import search
-from tfcap.bench.measure import add_arguments, alternate, ratios, report
+from tfcap.bench.measure import add_arguments, alternate, jpegs, ratios, readable, report
 from tfcap.captioner import Captioner, load_captioner
+from tfcap.config import RunConfig
 from tfcap.encoders import inference_encoder
 from tfcap.rows import decode_rows
+from tfcap.runs import CONFIG
 from tfcap.signatures import build_signatures
 
 SINGLES, BATCH = 8, 32
@@ -131,11 +132,16 @@ def seconds_a_call(call: Callable) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--run", type=Path, required=True, metavar="RUN")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--run",
+        type=readable(lambda run: RunConfig.load(run / CONFIG)),
+        required=True,
+        metavar="RUN",
+    )
+    parser.add_argument("--images", type=readable(jpegs), required=True, metavar="DIR")
     add_arguments(parser, rounds=9)
     arguments = parser.parse_args()
-    paths = sorted(arguments.images.glob("*.jpg"))[:BATCH]
+    paths = jpegs(arguments.images)[:BATCH]
     captioner = load_captioner(arguments.run)
     encoded = [path.read_bytes() for path in paths]
     metrics = {}

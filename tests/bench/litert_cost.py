@@ -26,10 +26,12 @@ from tqdm import tqdm
 
 from records.manifest import load_manifest
 from records.reading import read_pictures, read_references
-from tfcap.bench.measure import add_arguments, alternate, ratios, report
+from tfcap.bench.measure import add_arguments, alternate, ratios, readable, report
+from tfcap.config import RunConfig
 from tfcap.export import export_litert, export_run, load_export
 from tfcap.litert import Precision
 from tfcap.metrics.scores import score_captions
+from tfcap.runs import CONFIG
 
 LOOP = Path(__file__).resolve().parents[2] / "serving" / "loaders" / "litert" / "caption.py"
 SAVED_MODEL = "SavedModel"
@@ -71,8 +73,13 @@ def milliseconds(caption: Caption, encoded: list[bytes]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--run", type=Path, required=True, metavar="RUN")
-    parser.add_argument("--dataset", type=Path, required=True, metavar="DATASET")
+    parser.add_argument(
+        "--run",
+        type=readable(lambda run: RunConfig.load(run / CONFIG)),
+        required=True,
+        metavar="RUN",
+    )
+    parser.add_argument("--dataset", type=readable(load_manifest), required=True, metavar="DATASET")
     add_arguments(parser, rounds=7)
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
+from tfcap.bench.measure import jpegs, readable
 from tfcap.export import find_export
 
 v1 = tf.compat.v1
@@ -53,13 +54,13 @@ def account(stats: v1.RunMetadata) -> collections.Counter:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", type=Path, required=True, metavar="BASE")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--model", type=readable(find_export), required=True, metavar="BASE")
+    parser.add_argument("--images", type=readable(jpegs), required=True, metavar="DIR")
     parser.add_argument("--batch", type=int, default=1, help="pictures a call (default: 1)")
     parser.add_argument("--kinds", type=int, default=25, help="that are shown, the dearest")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    paths = sorted(arguments.images.glob("*.jpg"))[: arguments.batch]
+    paths = jpegs(arguments.images)[: arguments.batch]
     pictures = [path.read_bytes() for path in paths]
     with v1.Session(graph=tf.Graph()) as session:
         loaded = v1.saved_model.load(session, ["serve"], str(find_export(arguments.model)))

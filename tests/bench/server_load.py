@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from tfcap.bench.measure import add_arguments, alternate, ratios, report
+from tfcap.bench.measure import add_arguments, alternate, jpegs, ratios, readable, report
 from tfcap.export import find_export, load_export
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -169,12 +169,12 @@ def describe(found: dict[str, list[Load]]) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", type=Path, required=True, metavar="BASE")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--model", type=readable(find_export), required=True, metavar="BASE")
+    parser.add_argument("--images", type=readable(jpegs), required=True, metavar="DIR")
     parser.add_argument("--seconds", type=float, default=10.0, help="of a measurement")
     add_arguments(parser, rounds=5)
     arguments = parser.parse_args()
-    paths = sorted(arguments.images.glob("*.jpg"))
+    paths = jpegs(arguments.images)
     pictures = [path.read_bytes() for path in paths]
     requests = [request_of(picture) for picture in pictures]
     call = load_export(find_export(arguments.model)).signatures["serving_default"]

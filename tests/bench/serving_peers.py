@@ -36,7 +36,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from server_load import NAME, post, request_of, run_clients
 
-from tfcap.bench.measure import add_arguments, alternate, ratios, report
+from tfcap.bench.measure import add_arguments, alternate, jpegs, ratios, readable, report
 from tfcap.export import find_export
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -185,13 +185,13 @@ def describe(found: dict[str, list[tuple[float, list[float]]]]) -> dict[str, lis
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", type=Path, required=True, metavar="BASE")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--model", type=readable(find_export), required=True, metavar="BASE")
+    parser.add_argument("--images", type=readable(jpegs), required=True, metavar="DIR")
     parser.add_argument("--venv", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seconds", type=float, default=10.0, help="of a measurement")
     add_arguments(parser, rounds=5)
     arguments = parser.parse_args()
-    pictures = [path.read_bytes() for path in sorted(arguments.images.glob("*.jpg"))]
+    pictures = [path.read_bytes() for path in jpegs(arguments.images)]
     pythons = {name: install(name, arguments.venv) for name in PEERS}
     if missing := [name for name, python in pythons.items() if python is None]:
         print(f"cannot be installed, and left out: {', '.join(missing)}")

@@ -24,7 +24,8 @@ from faults import mutated
 from PIL import Image
 from tqdm import tqdm
 
-from tfcap.export import load_export
+from tfcap.bench.measure import jpegs, readable
+from tfcap.export import find_export, load_export
 
 BATCH = 32
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -34,7 +35,7 @@ CLOSE = 0.01  # of two log probabilities of one picture
 def pictures_of(images: Path) -> list[bytes]:
     """Return the pictures of a directory, each fifth one in another format."""
     found = []
-    for number, path in enumerate(sorted(images.glob("*.jpg"))):
+    for number, path in enumerate(jpegs(images)):
         form, file = FORMATS[number % len(FORMATS)], io.BytesIO()
         if form == "JPEG":
             found.append(path.read_bytes())
@@ -48,8 +49,8 @@ def pictures_of(images: Path) -> list[bytes]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--model", type=Path, required=True, metavar="EXPORT")
-    add("--images", type=Path, required=True, metavar="DIR")
+    add("--model", type=readable(find_export), required=True, metavar="EXPORT")
+    add("--images", type=readable(jpegs), required=True, metavar="DIR")
     add("--mutants", type=int, default=2000, metavar="N")
     add("--seed", type=int, default=1)
     add("--json", type=Path, metavar="FILE")

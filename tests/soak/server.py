@@ -29,6 +29,8 @@ from pathlib import Path
 import httpx
 from tqdm import tqdm
 
+from tfcap.bench.measure import jpegs, readable
+
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from server_process import metric, serving
 
@@ -185,7 +187,7 @@ class Watch:
 
 def soak(arguments: argparse.Namespace, base: Path, url: str) -> dict:
     """Hold the load; returns what came of it."""
-    paths = sorted(arguments.images.glob("*.jpg"))[: arguments.pictures]
+    paths = jpegs(arguments.images)[: arguments.pictures]
     pictures = {path.name: path.read_bytes() for path in paths}
     watch = Watch(url)
     expected = {
@@ -231,10 +233,19 @@ def soak(arguments: argparse.Namespace, base: Path, url: str) -> dict:
 
 
 def main() -> int:
+    # Not above: each process of clients imports this module, and needs no TensorFlow.
+    from tfcap.export import find_export
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--model", type=Path, required=True, metavar="BASE", help="of `tfcap export`")
-    add("--images", type=Path, required=True, metavar="DIR")
+    add(
+        "--model",
+        type=readable(find_export),
+        required=True,
+        metavar="BASE",
+        help="of `tfcap export`",
+    )
+    add("--images", type=readable(jpegs), required=True, metavar="DIR")
     add("--scratch", type=Path, required=True, help="emptied first")
     add("--minutes", type=float, default=10.0)
     add("--pictures", type=int, default=50)
@@ -244,10 +255,7 @@ def main() -> int:
     arguments = parser.parse_args()
     shutil.rmtree(arguments.scratch, ignore_errors=True)
     base = arguments.scratch / "base"
-    newest = max(
-        (p for p in arguments.model.iterdir() if p.name.isdecimal()), key=lambda p: int(p.name)
-    )
-    shutil.copytree(newest, base / "1")
+    shutil.copytree(find_export(arguments.model), base / "1")
     with serving(base, NAME, f"--max-request-bytes={MAX_BYTES}") as server:
         found = soak(arguments, base, server.url)
     print(json.dumps({**found, "memory, bytes": None}, indent=1))

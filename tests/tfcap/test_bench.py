@@ -1,5 +1,6 @@
 """`tfcap bench`: what it measures, what it concludes, and what it says when it cannot."""
 
+import argparse
 import functools
 import json
 import re
@@ -224,3 +225,17 @@ def test_one_round_is_refused_since_it_has_no_spread(dataset, flags, capsys):
         main(["bench", "data", "--dataset", str(dataset), *flags])
     assert stopped.value.code == 2
     assert "at least 2" in capsys.readouterr().err
+
+
+def test_a_path_that_cannot_be_read_is_the_parsers_error(tmp_path, capsys):
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("--images", type=measure.readable(measure.jpegs))
+    with pytest.raises(SystemExit) as stopped:
+        parser.parse_args(["--images", str(tmp_path)])
+    assert stopped.value.code == 2
+    error = f"bench: error: argument --images: no *.jpg in {tmp_path}: give a directory of pictures"
+    assert capsys.readouterr().err.splitlines()[-1] == error
+    for name in ("b.jpg", "a.jpg", "c.png"):
+        (tmp_path / name).touch()
+    assert parser.parse_args(["--images", str(tmp_path)]).images == tmp_path
+    assert [path.name for path in measure.jpegs(tmp_path)] == ["a.jpg", "b.jpg"]

@@ -11,6 +11,8 @@ from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
+from records.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -124,6 +126,35 @@ def add_arguments(parser: argparse.ArgumentParser, rounds: int) -> None:
         help="measurements of each, at least 2 (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+
+
+def readable(read: Callable[[Path], object]) -> Callable[[str], Path]:
+    """Return the type of an argument: a path that can be read, or the parser says what is wrong.
+
+    Args:
+        read: raises UserError where it cannot.
+    """
+
+    def path_of(text: str) -> Path:
+        path = Path(text)
+        try:
+            read(path)
+        except UserError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return path
+
+    return path_of
+
+
+def jpegs(directory: Path) -> list[Path]:
+    """Return the JPEG files of a directory, by name.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not (found := sorted(directory.glob("*.jpg"))):
+        raise UserError(f"no *.jpg in {directory}: give a directory of pictures")
+    return found
 
 
 def _rounds(text: str) -> int:
